@@ -1,0 +1,51 @@
+"""Assay's public contract: the events on the Kafka topics, for whoever writes or reads them.
+
+Importing this needs pydantic only. `assay.contracts.cloudevents` turns events into Kafka records and back.
+"""
+
+from assay.contracts.analyses import (
+    AnalysisCompleted,
+    AnalysisFailed,
+    AnalysisProgressed,
+    AnalysisStarted,
+    FeedbackRecorded,
+)
+from assay.contracts.analyzers import AnalyzerManifest, AnalyzerRegistered, Weights
+from assay.contracts.base import Body, Event, FileEvent
+from assay.contracts.cloudevents import MalformedEventError, Record, decode, encode, event_type
+from assay.contracts.dead_letters import DeadLetter
+from assay.contracts.files import FileDeleted, FileDerived, FileUploaded, RunRequested
+from assay.contracts.registry import EVENTS
+from assay.contracts.runs import RunCompleted
+from assay.contracts.verdicts import Artifact, Evidence, MissingAnalysis, Report, Verdict
+
+__all__ = [
+    "EVENTS",
+    "AnalysisCompleted",
+    "AnalysisFailed",
+    "AnalysisProgressed",
+    "AnalysisStarted",
+    "AnalyzerManifest",
+    "AnalyzerRegistered",
+    "Artifact",
+    "Body",
+    "DeadLetter",
+    "Event",
+    "Evidence",
+    "FeedbackRecorded",
+    "FileDeleted",
+    "FileDerived",
+    "FileEvent",
+    "FileUploaded",
+    "MalformedEventError",
+    "MissingAnalysis",
+    "Record",
+    "Report",
+    "RunCompleted",
+    "RunRequested",
+    "Verdict",
+    "Weights",
+    "decode",
+    "encode",
+    "event_type",
+]

@@ -1,0 +1,38 @@
+"""Everything that an analyzer needs, without torch and without the services.
+
+    from assay.sdk import Analyzer, AnalyzerManifest, Evidence, Finding, Media
+
+An analyzer is a class found through the entry-point group `assay.analyzers`.
+"""
+
+from assay.contracts.analyzers import AnalyzerManifest, Weights
+from assay.contracts.verdicts import INCONCLUSIVE, NO_FINDINGS, NOT_APPLICABLE, Evidence
+from assay.sdk.analyzer import Analyzer, Finding, Media, NoSettings, Rendering
+from assay.sdk.errors import (
+    AnalyzerError,
+    DeviceMemoryError,
+    MediaUnreadableError,
+    NotApplicableError,
+    PermanentAnalyzerError,
+    TransientAnalyzerError,
+)
+
+__all__ = [
+    "INCONCLUSIVE",
+    "NOT_APPLICABLE",
+    "NO_FINDINGS",
+    "Analyzer",
+    "AnalyzerError",
+    "AnalyzerManifest",
+    "DeviceMemoryError",
+    "Evidence",
+    "Finding",
+    "Media",
+    "MediaUnreadableError",
+    "NoSettings",
+    "NotApplicableError",
+    "PermanentAnalyzerError",
+    "Rendering",
+    "TransientAnalyzerError",
+    "Weights",
+]

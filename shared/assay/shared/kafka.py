@@ -1,0 +1,159 @@
+"""Connections to Kafka: settings to clients, topics made at start, and a publisher that carries the trace."""
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from faststream.kafka import KafkaBroker
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+
+from assay.contracts import Event, encode
+from assay.contracts.cloudevents import Headers
+from assay.contracts.topics import ALL, Topic
+from assay.shared import metrics, tracing
+from assay.shared.settings import KafkaSettings
+
+log = structlog.get_logger(__name__)
+
+SEND_TIMEOUT_S = 30.0
+
+
+def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext | None:
+    if not settings.security_protocol.endswith("SSL"):
+        return None
+    return ssl.create_default_context(cafile=str(settings.ssl_ca_file) if settings.ssl_ca_file else None)
+
+
+def connection(settings: KafkaSettings) -> dict[str, Any]:
+    """Arguments that every aiokafka client takes."""
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap_servers.split(","),
+        "security_protocol": settings.security_protocol,
+        "ssl_context": _ssl_context(settings),
+    }
+    if settings.security_protocol.startswith("SASL"):
+        password = settings.sasl_password.get_secret_value() if settings.sasl_password else ""
+        arguments |= {
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username or "",
+            "sasl_plain_password": password,
+        }
+    return arguments
+
+
+def _security(settings: KafkaSettings) -> BaseSecurity:
+    context = _ssl_context(settings)
+    if not settings.security_protocol.startswith("SASL"):
+        return BaseSecurity(ssl_context=context, use_ssl=context is not None)
+    kinds = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
+    password = settings.sasl_password.get_secret_value() if settings.sasl_password else ""
+    return kinds[settings.sasl_mechanism](
+        settings.sasl_username or "", password, ssl_context=context, use_ssl=context is not None
+    )
+
+
+def build_broker(settings: KafkaSettings, *, client_id: str) -> KafkaBroker:
+    """FastStream's broker, for subscribers. Events are published by `Publisher`, which keeps headers as they are."""
+    return KafkaBroker(
+        settings.bootstrap_servers.split(","),
+        client_id=client_id,
+        security=_security(settings),
+        allow_auto_create_topics=False,
+        apply_types=False,
+        # The consumers drain by themselves before the broker is stopped; see consuming.py.
+        graceful_timeout=5.0,
+        logger=None,
+    )
+
+
+async def ensure_topics(settings: KafkaSettings, topics: Sequence[Topic] = ALL) -> None:
+    """Make the topics that are not there yet. Safe when several services start at once.
+
+    Raises RuntimeError where an existing topic has another number of partitions: keys would change places.
+    """
+    admin = AIOKafkaAdminClient(**connection(settings), client_id="assay-topics")
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        wanted = [
+            NewTopic(topic.name, topic.partitions, settings.replication_factor, topic_configs=topic.config)
+            for topic in topics
+            if topic.name not in existing
+        ]
+        if wanted:
+            response = await admin.create_topics(wanted)
+            for name, code, *_ in response.topic_errors:
+                error = for_code(code)
+                if code and error is not TopicAlreadyExistsError:
+                    raise RuntimeError(f"topic {name} cannot be made: {error.__name__}")
+        described = {each["topic"]: each for each in await admin.describe_topics([topic.name for topic in topics])}
+        for topic in topics:
+            found = len(described[topic.name]["partitions"])
+            if found not in (0, topic.partitions):
+                raise RuntimeError(f"topic {topic.name} has {found} partitions, {topic.partitions} are needed")
+    finally:
+        await admin.close()
+
+
+class Publisher:
+    """Sends events; an idempotent producer, acknowledged by all replicas."""
+
+    def __init__(self, settings: KafkaSettings, *, source: str) -> None:
+        """source: who speaks, such as `/assay/upload`; becomes `ce_source`."""
+        self._source = source
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Connect. Raises KafkaConnectionError where no broker answers."""
+        self._producer = AIOKafkaProducer(
+            **connection(self._settings), acks="all", enable_idempotence=True, linger_ms=0, max_request_size=1024 * 1024
+        )
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        """Send what is buffered and disconnect."""
+        if self._producer is not None:
+            await self._producer.stop()
+            self._producer = None
+
+    async def publish(self, event: Event, *, topics: Sequence[str] | None = None) -> None:
+        """Send one event to its topics (or to those named) and wait for the acknowledgement."""
+        record = encode(event, source=self._source, carrier=tracing.carrier())
+        for topic in topics or event.topics:
+            await self.send(topic, record.key, record.value, record.headers)
+
+    async def send(self, topic: str, key: bytes, value: bytes | None, headers: Headers) -> None:
+        """Send one record and wait for the acknowledgement; a null value is a tombstone.
+
+        Raises KafkaError or TimeoutError where it is not known to be stored.
+        """
+        await (await self.enqueue(topic, key, value, headers))
+
+    async def enqueue(self, topic: str, key: bytes, value: bytes | None, headers: Headers) -> "asyncio.Future[None]":
+        """Hand one record over; records of one partition are stored in the order of these calls.
+
+        The future ends with the acknowledgement.
+        """
+        if self._producer is None:
+            raise KafkaError("the publisher is not started")
+        async with asyncio.timeout(SEND_TIMEOUT_S):
+            sent = await self._producer.send(topic, value=value, key=key, headers=headers)
+        return asyncio.ensure_future(self._acknowledged(topic, sent, headers))
+
+    async def _acknowledged(self, topic: str, sent: "asyncio.Future[Any]", headers: Headers) -> None:
+        async with asyncio.timeout(SEND_TIMEOUT_S):
+            await sent
+        kind = next((value.decode() for name, value in headers if name == "ce_type"), "")
+        metrics.PUBLISHED.labels(topic=topic, type=kind).inc()
+
+    async def check(self) -> None:
+        """Raise where the broker does not answer; for `/readyz`."""
+        if self._producer is None:
+            raise KafkaError("the publisher is not started")
+        await self._producer.client.fetch_all_metadata()

@@ -1,0 +1,162 @@
+"""Object storage through the S3 API. boto3 blocks, so every call runs in a thread of this adapter's own pool."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from assay.shared.settings import S3Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+T = TypeVar("T")
+
+LINK_SECONDS = 15 * 60
+THREADS = 16
+
+StorageError = (BotoCoreError, ClientError)
+
+
+class ObjectStore:
+    """One bucket."""
+
+    def __init__(self, settings: S3Settings) -> None:
+        self.bucket = settings.bucket
+        self._region = settings.region
+        self._client = self._connect(settings, settings.endpoint_url)
+        # A link is signed for the host that a browser will ask, which is not where the services reach the store.
+        self._public = self._connect(settings, settings.public_url or settings.endpoint_url)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="s3")
+
+    @staticmethod
+    def _connect(settings: S3Settings, endpoint: str | None) -> "S3Client":
+        return boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name=settings.region,
+            aws_access_key_id=settings.access_key_id,
+            aws_secret_access_key=settings.secret_access_key.get_secret_value(),
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                retries={"mode": "standard", "max_attempts": 4},
+                max_pool_connections=THREADS,
+                connect_timeout=5,
+                read_timeout=60,
+                # Checksums beyond the API's own are not understood by every store.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    async def _call(self, function: Callable[..., T], /, **arguments: Any) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: function(**arguments))
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
+        self._public.close()
+
+    async def ensure_bucket(self) -> None:
+        """Make the bucket where it is missing. Safe when several services start at once."""
+        try:
+            await self._call(self._client.head_bucket, Bucket=self.bucket)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
+            try:
+                await self._call(self._client.create_bucket, Bucket=self.bucket)
+            except ClientError as race:
+                if race.response["Error"]["Code"] not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+                    raise
+
+    async def check(self) -> None:
+        """Raise where the store does not answer; for `/readyz`."""
+        await self._call(self._client.head_bucket, Bucket=self.bucket)
+
+    async def put(self, key: str, data: bytes, *, media_type: str) -> None:
+        """Store a small object."""
+        await self._call(self._client.put_object, Bucket=self.bucket, Key=key, Body=data, ContentType=media_type)
+
+    async def download(self, key: str, path: Path) -> None:
+        """Write an object to a local file. Raises ClientError (404) where there is none."""
+
+        def fetch() -> None:
+            body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
+            with path.open("wb") as file:
+                for chunk in body.iter_chunks(1024 * 1024):
+                    file.write(chunk)
+
+        await self._call(fetch)
+
+    async def size_of(self, key: str) -> int | None:
+        """Bytes of an object; None where there is none."""
+        try:
+            return (await self._call(self._client.head_object, Bucket=self.bucket, Key=key))["ContentLength"]
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                return None
+            raise
+
+    async def begin(self, key: str, *, media_type: str) -> str:
+        """Begin a multipart upload; returns its id."""
+        answer = await self._call(
+            self._client.create_multipart_upload, Bucket=self.bucket, Key=key, ContentType=media_type
+        )
+        return answer["UploadId"]
+
+    async def add_part(self, key: str, upload_id: str, number: int, data: bytes) -> str:
+        """Store part `number` (from 1; 5 MiB or more, but for the last); returns its etag."""
+        answer = await self._call(
+            self._client.upload_part, Bucket=self.bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=data
+        )
+        return answer["ETag"]
+
+    async def complete(self, key: str, upload_id: str, etags: list[str]) -> None:
+        """Make the object of its parts, in order."""
+        parts = [{"ETag": etag, "PartNumber": number} for number, etag in enumerate(etags, 1)]
+        await self._call(
+            self._client.complete_multipart_upload,
+            Bucket=self.bucket,
+            Key=key,
+            UploadId=upload_id,
+            MultipartUpload={"Parts": parts},
+        )
+
+    async def abort(self, key: str, upload_id: str) -> None:
+        """Throw the parts of an unfinished upload away. No error where there is none."""
+        try:
+            await self._call(self._client.abort_multipart_upload, Bucket=self.bucket, Key=key, UploadId=upload_id)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchUpload":
+                raise
+
+    async def delete(self, key: str) -> None:
+        """Delete an object. No error where there is none."""
+        await self._call(self._client.delete_object, Bucket=self.bucket, Key=key)
+
+    def link(self, key: str, *, filename: str, media_type: str, inline: bool = False) -> str:
+        """A link to an object that works from a browser on another host for 15 minutes."""
+        # RFC 6266: the plain name in ASCII for old clients, the real one encoded.
+        plain = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in filename)
+        kind = "inline" if inline else "attachment"
+        disposition = f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+        return self._public.generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": self.bucket,
+                "Key": key,
+                "ResponseContentType": media_type,
+                "ResponseContentDisposition": disposition,
+            },
+            ExpiresIn=LINK_SECONDS,
+        )

@@ -1,0 +1,174 @@
+"""Events that leave if and only if their transaction commits, rows of one key in order.
+
+A row is written in the transaction that makes it true. A sender owns shards of keys by advisory lock and sends the rows
+of a shard in id order; a commit only wakes it. Whoever writes a row holds a lock on what the key stands for (the file
+row), so that ids of one key are in the order of their commits.
+"""
+
+import asyncio
+import zlib
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from sqlalchemy import BigInteger, Identity, Index, LargeBinary, SmallInteger, Text, delete, func, insert, select, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from assay.contracts import Event, encode
+from assay.shared import metrics, tracing
+from assay.shared.kafka import Publisher
+
+log = structlog.get_logger(__name__)
+
+SHARDS = 8
+BATCH = 200
+POLL_S = 1.0
+RETRY_S = 1.0
+LOCK_SPACE = 0x_0A55
+
+
+class OutboxRow:
+    """Mix-in of a service's `outbox` table: `class Outbox(OutboxRow, Base)`."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("outbox_shard_id", "shard", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    shard: Mapped[int] = mapped_column(SmallInteger)
+    topic: Mapped[str] = mapped_column(Text)
+    key: Mapped[str] = mapped_column(Text)
+    value: Mapped[bytes | None] = mapped_column(LargeBinary)
+    headers: Mapped[list[list[str]]] = mapped_column(JSONB)
+
+
+class Outbox:
+    """Writes rows and sends them. One per process."""
+
+    def __init__(
+        self, engine: AsyncEngine, table: type[DeclarativeBase], publisher: Publisher, *, schema: str, source: str
+    ) -> None:
+        """table: the service's class made with `OutboxRow`. source: becomes `ce_source`."""
+        self._engine = engine
+        self._table: Any = table
+        self._publisher = publisher
+        self._schema = schema
+        self._source = source
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def add(self, session: AsyncSession, event: Event, *, topics: tuple[str, ...] | None = None) -> None:
+        """Write an event's rows in the caller's transaction, with the trace that it runs in."""
+        record = encode(event, source=self._source, carrier=tracing.carrier())
+        headers = [[name, value.decode()] for name, value in record.headers]
+        for topic in topics or event.topics:
+            await self._write(session, topic, event.key, record.value, headers)
+
+    async def add_tombstone(self, session: AsyncSession, topic: str, key: str) -> None:
+        """Write a tombstone: a null value under this key."""
+        headers = [[name, value] for name, value in tracing.carrier().items()]
+        await self._write(session, topic, key, None, headers)
+
+    async def _write(
+        self, session: AsyncSession, topic: str, key: str, value: bytes | None, headers: list[list[str]]
+    ) -> None:
+        shard = zlib.crc32(key.encode()) % SHARDS
+        await session.execute(
+            insert(self._table).values(shard=shard, topic=topic, key=key, value=value, headers=headers)
+        )
+        await session.execute(text("SELECT pg_notify(:channel, '')").bindparams(channel=self._channel))
+
+    @property
+    def _channel(self) -> str:
+        return f"outbox_{self._schema}"
+
+    async def start(self) -> None:
+        """Begin to send."""
+        self._task = asyncio.create_task(self._send_for_ever(), name=f"outbox {self._schema}")
+
+    async def stop(self) -> None:
+        """Stop sending. What is left stays in the table for another replica or the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _send_for_ever(self) -> None:
+        while True:
+            try:
+                await self._own_and_send()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # PostgreSQL or Kafka away: the rows wait, the sender tries again
+                log.warning(
+                    "outbox_postponed", reason=str(error).splitlines()[0] if str(error) else type(error).__name__
+                )
+                await asyncio.sleep(RETRY_S)
+
+    async def _own_and_send(self) -> None:
+        """Hold a connection: it listens for commits of all replicas and owns the locks of this sender's shards."""
+        # Autocommit: session locks need no open transaction, and LISTEN delivers only outside of one.
+        async with self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            raw = (await connection.get_raw_connection()).driver_connection
+            assert raw is not None
+            await raw.add_listener(self._channel, self._on_notify)
+            owned: set[int] = set()
+            try:
+                while True:
+                    self._wake.clear()
+                    owned |= await self._claim(connection, set(range(SHARDS)) - owned)
+                    if owned and await self._send_batch(connection, owned):
+                        continue
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(POLL_S):
+                            await self._wake.wait()
+            finally:
+                with suppress(Exception):  # the connection may be gone, and its locks with it
+                    await raw.remove_listener(self._channel, self._on_notify)
+                    await connection.execute(text("SELECT pg_advisory_unlock_all()"))
+
+    def _on_notify(self, *_: object) -> None:
+        self._wake.set()
+
+    async def _claim(self, connection: AsyncConnection, shards: set[int]) -> set[int]:
+        claimed = set()
+        for shard in sorted(shards):
+            got = await connection.scalar(
+                select(func.pg_try_advisory_lock(LOCK_SPACE, func.hashtext(f"{self._schema}/{shard}")))
+            )
+            if got:
+                claimed.add(shard)
+        return claimed
+
+    async def _send_batch(self, connection: AsyncConnection, owned: set[int]) -> bool:
+        """Send the oldest rows and delete what was acknowledged. True if there may be more."""
+        table = self._table
+        rows = (
+            await connection.execute(
+                select(table.id, table.topic, table.key, table.value, table.headers)
+                .where(table.shard.in_(owned))
+                .order_by(table.id)
+                .limit(BATCH)
+            )
+        ).all()
+        metrics.OUTBOX_PENDING.set(len(rows))
+        if not rows:
+            return False
+        # The producer is idempotent and keeps the order of these calls within a partition, also over its own retries.
+        sent = [
+            await self._publisher.enqueue(
+                row.topic,
+                row.key.encode(),
+                None if row.value is None else bytes(row.value),
+                [(name, value.encode()) for name, value in row.headers],
+            )
+            for row in rows
+        ]
+        results = await asyncio.gather(*sent, return_exceptions=True)
+        failed = next((result for result in results if isinstance(result, BaseException)), None)
+        if failed is not None:
+            # Everything is sent again, in order: a repeat is harmless, a gap followed by later rows of a key is not.
+            raise failed
+        await connection.execute(delete(table).where(table.id.in_([row.id for row in rows])))
+        return len(rows) == BATCH

@@ -1,0 +1,107 @@
+"""Traces: W3C context through HTTP and Kafka headers, so that one upload is one trace through every hop."""
+
+import atexit
+import json
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+
+from assay.shared.settings import TraceSettings
+
+MAX_FILE_BYTES = 20 * 1024 * 1024
+
+_tracer = trace.get_tracer("assay")
+
+
+class SpanFile(SpanExporter):
+    """Appends spans to a file, one JSON object a line; the file is rotated once at 20 MiB."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lines = RotatingFileHandler(path, maxBytes=MAX_FILE_BYTES, backupCount=1, encoding="utf-8")
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        for span in spans:
+            record = logging.LogRecord("span", logging.INFO, "", 0, _as_line(span), None, None)
+            self._lines.emit(record)
+        return SpanExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        self._lines.close()
+
+
+def _as_line(span: ReadableSpan) -> str:
+    context = span.get_span_context()
+    assert context is not None
+    return json.dumps(
+        {
+            "trace_id": f"{context.trace_id:032x}",
+            "span_id": f"{context.span_id:016x}",
+            "parent_id": f"{span.parent.span_id:016x}" if span.parent else None,
+            "service": span.resource.attributes.get("service.name"),
+            "name": span.name,
+            "kind": span.kind.name.lower(),
+            "start_ns": span.start_time,
+            "end_ns": span.end_time,
+            "status": span.status.status_code.name.lower(),
+            "attributes": dict(span.attributes or {}),
+        },
+        default=str,
+    )
+
+
+def install(service: str, settings: TraceSettings) -> None:
+    """Send this process' spans to where the settings say."""
+    provider = TracerProvider(resource=Resource.create({"service.name": service}))
+    if settings.path is not None:
+        provider.add_span_processor(BatchSpanProcessor(SpanFile(settings.path), schedule_delay_millis=500))
+    if settings.otlp_endpoint is not None:
+        exporter = OTLPSpanExporter(endpoint=settings.otlp_endpoint.rstrip("/") + "/v1/traces")
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    atexit.register(provider.shutdown)
+
+
+def current_trace_id() -> str | None:
+    """The trace that this code runs in, 32 hex digits; None outside of any."""
+    context = trace.get_current_span().get_span_context()
+    return f"{context.trace_id:032x}" if context.is_valid else None
+
+
+def carrier() -> dict[str, str]:
+    """The current trace context as headers (`traceparent`, …)."""
+    headers: dict[str, str] = {}
+    propagate.inject(headers)
+    return headers
+
+
+def context_of(headers: Iterable[tuple[str, bytes | None]]) -> Context:
+    """The trace context that a Kafka record or an HTTP request carries; an empty one where it carries none."""
+    wanted = {"traceparent", "tracestate"}
+    found = {
+        name.lower(): value.decode("latin-1") for name, value in headers if value is not None and name.lower() in wanted
+    }
+    return propagate.extract(found, context=Context())
+
+
+@contextmanager
+def span(
+    name: str, *, kind: SpanKind = SpanKind.INTERNAL, context: Context | None = None, **attributes: str | int | float
+) -> Iterator[Span]:
+    """Run the block in a span. An exception marks it as failed and goes on."""
+    with _tracer.start_as_current_span(name, context=context, kind=kind, attributes=attributes) as current:
+        try:
+            yield current
+        except Exception as error:
+            current.set_status(Status(StatusCode.ERROR, type(error).__name__))
+            raise
