@@ -20,7 +20,7 @@ class Evidence(Body):
     text: str = Field(min_length=1, max_length=1000, examples=["The upper left was compressed twice, the rest once."])
     weight: float = Field(
         default=0.0,
-        description="Log-odds (natural logarithm) that this adds to the claim; negative speaks against it, 0 is context",
+        description="Log-odds (natural logarithm) that it adds to the claim; negative speaks against it, 0: context",
     )
     where: dict[str, Any] | None = Field(
         default=None,
