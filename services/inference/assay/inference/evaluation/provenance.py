@@ -1,0 +1,113 @@
+"""How far `provenance` agrees with what is known of the files in the evaluation data."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from assay.inference.analyzers.provenance import Provenance, ProvenanceSettings
+from assay.sdk import Finding, Media, MediaUnreadableError
+
+# What the service's typing from content gives for these files; here the names can be believed.
+_MEDIA_TYPES = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".avif": "image/avif",
+    ".dng": "image/tiff",
+    ".svg": "image/svg+xml",
+    ".mp4": "video/mp4",
+    ".wav": "audio/wav",
+    ".pdf": "application/pdf",
+}
+
+
+def evaluate_provenance(data: Path) -> list[dict[str, Any]]:
+    """Rows of the evaluation table, from the data root (the folder with `provenance/` and `images/`).
+
+    Agreement is the share of files where the label is `synthetic` exactly if the file is known as AI-made, and the
+    validation state is the reference reader's; once with no trusted roots, once with the set's test roots. The last row
+    is the share of pictures without any declaration for which something is found. Raises FileNotFoundError where the
+    data is missing, naming it.
+    """
+    folder = data / "provenance"
+    expected: dict[str, dict[str, Any]] = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
+    roots = folder / "trust_test_roots"
+    trusting = ProvenanceSettings(
+        trust_anchors=roots / "test_cert_root_bundle.pem",
+        trust_allowed_list=roots / "allowed_list.pem",
+        trust_config=roots / "store.cfg",
+    )
+    rows: list[dict[str, Any]] = []
+    for name, settings, key in (("", ProvenanceSettings(), None), (" with test roots", trusting, _WITH_ROOTS)):
+        labels, states = _agreement(Provenance(settings), folder, expected, key)
+        rows.append(_row(f"provenance label agreement{name}", labels, len(expected), 1.0))
+        rows.append(_row(f"provenance validation state agreement{name}", states, len(expected), 1.0))
+    pictures = [_judge(Provenance(ProvenanceSettings()), path) for path in _pictures(data / "images")]
+    found = sum(finding is not None and finding.label != "no_findings" for finding in pictures)
+    rows.append(_row("provenance findings in pictures without declarations", found, len(pictures), 0.0))
+    return rows
+
+
+_WITH_ROOTS = "c2pa_reference_with_test_roots"
+
+
+def disagreements(data: Path) -> Iterator[str]:
+    """The files on which label or state differ from what is known, as `path: expected, found`."""
+    folder = data / "provenance"
+    expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
+    analyzer = Provenance(ProvenanceSettings())
+    for name, known in expected.items():
+        finding = _judge(analyzer, folder / name)
+        want = (known["ai_generated"], _reference_state(known, None))
+        found = (_label(finding) == "synthetic", _state(finding))
+        if want != found:
+            yield f"{name}: (AI-made, state) {want}, found {found}"
+
+
+def _agreement(
+    analyzer: Provenance, folder: Path, expected: dict[str, dict[str, Any]], key: str | None
+) -> tuple[int, int]:
+    labels = states = 0
+    for name, known in expected.items():
+        finding = _judge(analyzer, folder / name)
+        labels += (_label(finding) == "synthetic") == known["ai_generated"]
+        states += _state(finding) == _reference_state(known, key)
+    return labels, states
+
+
+def _reference_state(known: dict[str, Any], key: str | None) -> str | None:
+    """The state that the reference reader names; None where it names an error (no manifest, unreadable)."""
+    state = known.get(key) if key else (known.get("c2pa_reference") or {}).get("validation_state")
+    return None if state is None or str(state).startswith("C2pa") else str(state)
+
+
+def _judge(analyzer: Provenance, path: Path) -> Finding | None:
+    """None for a file that the analyzer calls unreadable."""
+    content = path.read_bytes()
+    media = Media(path, _MEDIA_TYPES[path.suffix.lower()], len(content), hashlib.sha256(content).hexdigest())
+    try:
+        return analyzer.infer([analyzer.prepare(media)])[0]
+    except MediaUnreadableError:
+        return None
+
+
+def _label(finding: Finding | None) -> str | None:
+    return finding.label if finding else None
+
+
+def _state(finding: Finding | None) -> str | None:
+    return finding.details["c2pa"]["validation_state"] if finding else None
+
+
+def _pictures(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        raise FileNotFoundError(folder)
+    return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+
+
+def _row(name: str, count: int, n: int, aim: float) -> dict[str, Any]:
+    value = round(count / n, 4) if n else None
+    return {"name": name, "value": value, "unit": "share", "baseline": None, "ratio": None, "aim": aim, "n": n}
