@@ -1,0 +1,97 @@
+"""Assay's REST API, as far as the command line needs it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import httpx
+from httpx_sse import ServerSentEvent, connect_sse
+
+from assay.cli.connection import Connection
+from assay.cli.errors import CommandError
+
+# Uploads take as long as they take; only silence counts. The stream's heartbeats come every 15 s.
+TIMEOUT = httpx.Timeout(60.0, connect=5.0, write=300.0)
+
+Json = dict[str, Any]
+
+
+class StreamEnded(Exception):
+    """The server ended a stream that was not finished, or went away."""
+
+
+class Client:
+    """One connection; use as a context manager."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._url = connection.url
+        self._http = httpx.Client(
+            base_url=connection.url, headers={"Authorization": f"Bearer {connection.token}"}, timeout=TIMEOUT
+        )
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def get(self, path: str, **parameters: str | int | None) -> Json:
+        """GET, decoded. Raises CommandError with the problem's own words."""
+        wanted = {name: value for name, value in parameters.items() if value is not None}
+        with self._errors():
+            return self._decoded(self._http.get(path, params=wanted))
+
+    def submit(self, path: Path, *, analyzers: str | None, metadata: Json | None, priority: str | None) -> Json:
+        """Upload one file, streamed. Raises CommandError."""
+        fields: Json = {"analyzers": analyzers, "priority": priority}
+        fields["metadata"] = json.dumps(metadata) if metadata else None
+        try:
+            file: BinaryIO = path.open("rb")
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read: {error.strerror}") from error
+        with file, self._errors():
+            return self._decoded(
+                self._http.post(
+                    "/api/v1/files",
+                    data={name: value for name, value in fields.items() if value is not None},
+                    files={"file": (path.name, file)},
+                )
+            )
+
+    def events(self, path: str, *, until: str | None, last_id: str | None) -> Iterator[ServerSentEvent]:
+        """One connection's events. Ends with the stream. Raises StreamEnded where the connection broke."""
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        parameters = {"until": until} if until else {}
+        try:
+            with connect_sse(self._http, "GET", path, headers=headers, params=parameters) as source:
+                if source.response.status_code == httpx.codes.NO_CONTENT:
+                    return
+                if source.response.is_error:
+                    source.response.read()
+                    self._decoded(source.response)
+                yield from source.iter_sse()
+        except httpx.TransportError as error:
+            raise StreamEnded(str(error)) from error
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.ConnectError as error:
+            raise CommandError(f"nothing answers at {self._url}. Start Assay with `make up`") from error
+        except httpx.TransportError as error:
+            raise CommandError(f"{self._url} broke off: {error}") from error
+
+    @staticmethod
+    def _decoded(answer: httpx.Response) -> Json:
+        if answer.is_success:
+            decoded: Json = answer.json()
+            return decoded
+        try:
+            problem = answer.json()
+            text = f"{problem['detail']} ({problem['code']}, trace {problem['trace_id']})"
+        except (ValueError, KeyError, TypeError):
+            text = f"the server answered {answer.status_code} {answer.reason_phrase}"
+        raise CommandError(text)

@@ -1,0 +1,19 @@
+"""One file for each command, named as it is called."""
+
+import typer
+
+from assay.cli.commands import analyzers, dead_letters, env, logs, reference, status, submit, token, up, watch
+
+
+def register(app: typer.Typer) -> None:
+    """Add every command, in the order in which `assay --help` lists them."""
+    app.command("up")(up.up)
+    app.command("submit")(submit.submit)
+    app.command("watch")(watch.watch)
+    app.command("status")(status.status)
+    app.command("analyzers")(analyzers.analyzers)
+    app.command("token")(token.token)
+    app.command("env")(env.env)
+    app.command("logs")(logs.logs)
+    app.command("dead-letters")(dead_letters.dead_letters)
+    app.command("reference")(reference.reference)

@@ -1,0 +1,84 @@
+"""A file's state, kept up to date from its stream: a snapshot, then each event; a broken connection goes on by id."""
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from assay.cli.client import Client, Json, StreamEnded
+from assay.cli.errors import CommandError
+
+RETRIES = 20
+LONGEST_PAUSE_S = 5.0
+
+
+def apply(file: Json, kind: str, event: Json) -> Json:
+    """The file's state after one event. Events of another run than the one shown change nothing."""
+    if kind == "snapshot":
+        return event
+    run = file.get("run") or {}
+    if event.get("run_id") != run.get("run_id"):
+        return file
+    if kind == "assay.run.completed.v1":
+        return {**file, "status": event["status"], "run": {**run, "status": event["status"], "report": event["report"]}}
+    changes = _changes(kind, event)
+    if changes is None:
+        return file
+    analyses = [
+        {**each, **changes} if each["analyzer"] == event["analyzer"] and not _is_over(each) else each
+        for each in run["analyses"]
+    ]
+    return {**file, "run": {**run, "analyses": analyses}}
+
+
+def _is_over(analysis: Json) -> bool:
+    return analysis["status"] in ("completed", "failed")
+
+
+def _changes(kind: str, event: Json) -> Json | None:
+    match kind:
+        case "assay.analysis.started.v1":
+            return {"status": "running", "stage": None, "fraction": 0.0, "attempt": event["attempt"]}
+        case "assay.analysis.progressed.v1":
+            return {"status": "running", "stage": event["stage"], "fraction": event["fraction"]}
+        case "assay.analysis.completed.v1":
+            over: Json = {"status": "completed", "fraction": 1.0, "duration_ms": event["duration_ms"]}
+            return {**over, "verdict": event["verdict"], "version": event["version"]}
+        case "assay.analysis.failed.v1":
+            return {"status": "failed", "error": {"code": event["code"], "message": event["message"]}}
+    return None
+
+
+def events(client: Client, path: str, *, until: str | None = None) -> Iterator[tuple[str, Any]]:
+    """`(event, data)` of a stream, without end or until the report; reconnects by id where the connection breaks.
+
+    Raises CommandError where the server stays away.
+    """
+    last_id: str | None = None
+    failures = 0
+    while True:
+        try:
+            for message in client.events(path, until=until, last_id=last_id):
+                failures = 0
+                last_id = message.id or last_id
+                if message.data:
+                    yield message.event, json.loads(message.data)
+            if until is not None:
+                return
+        except StreamEnded:
+            failures += 1
+            if failures > RETRIES:
+                raise CommandError(f"the stream {path} broke off and cannot be taken up again") from None
+        time.sleep(random.uniform(0.2, min(LONGEST_PAUSE_S, 0.4 * 2**failures)))
+
+
+def follow(client: Client, file_id: str) -> Iterator[Json]:
+    """The file's states, until its report. A stream that began behind the report ends with the state as it is."""
+    path = f"/api/v1/files/{file_id}"
+    file: Json = {}
+    for kind, event in events(client, f"{path}/events", until="completed"):
+        file = apply(file, kind, event)
+        yield file
+    if (file.get("run") or {}).get("report") is None:
+        yield client.get(path)

@@ -1,0 +1,60 @@
+"""Settings, error codes and metrics of all services, read from the code."""
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from prometheus_client import REGISTRY
+
+from assay.shared import problems
+from assay.shared.settings import describe
+
+SERVICES = ("upload", "inference", "results", "notify")
+Rows = list[tuple[str, ...]]
+
+
+def settings() -> Rows:
+    """Each variable once, with the services that read it."""
+    readers: dict[str, list[str]] = {}
+    told = {}
+    for service in SERVICES:
+        for setting in describe(import_module(f"assay.{service}.settings").Settings):
+            readers.setdefault(setting.name, []).append(service)
+            told[setting.name] = setting
+    stack = describe(import_module("assay.embedded.settings").StackSettings)
+    for setting in stack:
+        readers.setdefault(setting.name, []).append("stack")
+        told[setting.name] = setting
+    rows: Rows = [("name", "type", "default", "read by", "meaning")]
+    rows.extend(
+        (name, told[name].type, told[name].default, ", ".join(readers[name]), told[name].description)
+        for name in sorted(told)
+    )
+    return rows
+
+
+def errors() -> Rows:
+    """Each error code that an HTTP client may see."""
+    _import_all("errors")
+    rows: Rows = [("code", "status", "meaning")]
+    rows.extend((each.code, str(each.status), each.title) for each in problems.catalogue())
+    return rows
+
+
+def metrics() -> Rows:
+    """Each metric, with its labels."""
+    import_module("assay.shared.metrics")
+    _import_all("metrics")
+    rows: Rows = [("name", "type", "meaning")]
+    rows.extend(
+        (family.name, family.type, family.documentation)
+        for family in sorted(REGISTRY.collect(), key=lambda each: each.name)
+        if family.name.startswith("assay_")
+    )
+    return rows
+
+
+def _import_all(module: str) -> None:
+    for service in SERVICES:
+        name = f"assay.{service}.{module}"
+        if find_spec(name) is not None:
+            import_module(name)
