@@ -1,0 +1,135 @@
+"""The broker's jars: fetched once by jgo from the Maven registry, checked against `kafka.lock`.
+
+The lock was written from `jgo`'s resolution of `org.apache.kafka:kafka_2.13` plus `log4j-slf4j-impl`, without which
+the broker logs nothing. They lie beside the packages of this environment, so every home of a checkout shares them and
+nothing is read from, or written to, a user's own folders.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assay.embedded.errors import StackError
+
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
+
+VERSION = "4.1.2"
+LOCK = Path(__file__).with_name("kafka.lock")
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class Jar:
+    """One line of the lock."""
+
+    group: str
+    name: str
+    version: str
+    size: int
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.name}-{self.version}.jar"
+
+
+def locked_jars() -> list[Jar]:
+    """What the broker needs."""
+    jars = []
+    for line in LOCK.read_text(encoding="utf-8").splitlines():
+        coordinate, size, digest = line.split()
+        group, name, version = coordinate.split(":")
+        jars.append(Jar(group, name, version, int(size), digest.removeprefix("sha256:")))
+    return jars
+
+
+def folder() -> Path:
+    """Where the jars of this version lie."""
+    return Path(sys.prefix) / "share" / "assay" / f"kafka-{VERSION}"
+
+
+def missing_bytes() -> int:
+    """How much is still to be downloaded."""
+    return sum(jar.size for jar in locked_jars() if not _is_whole(folder() / jar.file_name, jar))
+
+
+def ensure(say: Callable[[str], None]) -> Path:
+    """Download what is missing and return the folder of the jars. `say` gets lines of progress.
+
+    Safe to be called by several processes at once. Raises StackError when the registry cannot be reached.
+    """
+    target = folder()
+    target.mkdir(parents=True, exist_ok=True)
+    with _locked(target / ".lock"):
+        missing = [jar for jar in locked_jars() if not _is_whole(target / jar.file_name, jar)]
+        if missing:
+            _download(missing, target, say)
+    return target
+
+
+def _download(jars: list[Jar], target: Path, say: Callable[[str], None]) -> None:
+    # Here and not at the top: needed once in the life of a checkout, and slow to import.
+    from jgo.constants import MAVEN_CENTRAL_URL
+    from jgo.maven import MavenContext
+
+    total = sum(jar.size for jar in jars)
+    say(f"downloading Apache Kafka {VERSION}: {len(jars)} files, {total / 1e6:.0f} MB")
+    cache = target / ".download"
+    context = MavenContext(repo_cache=cache, local_repos=[], remote_repos={"central": MAVEN_CENTRAL_URL}, timeout=60)
+    done, told = 0, 0
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        for finished in as_completed([pool.submit(_fetch, context, jar, target) for jar in jars]):
+            done += finished.result()
+            if done * 4 // total > told:
+                told = done * 4 // total
+                say(f"downloading Apache Kafka {VERSION}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+    shutil.rmtree(cache)
+
+
+def _fetch(context: "MavenContext", jar: Jar, target: Path) -> int:
+    """Download one jar; returns its size."""
+    artifact = context.project(jar.group, jar.name).at_version(jar.version).artifact()
+    problem = ""
+    for _ in range(TRIES):
+        try:
+            path = Path(artifact.resolve())
+        except (OSError, RuntimeError) as error:  # requests' errors are OSErrors; jgo raises RuntimeError on a 404
+            problem = str(error)
+        else:
+            if _digest(path) == jar.sha256:
+                path.replace(target / jar.file_name)
+                return jar.size
+            problem = "the file is not the one that kafka.lock names"
+        partial = artifact.cached_path
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+    raise StackError(f"cannot download {jar.file_name} for Kafka: {problem}; check the network and start again")
+
+
+def _is_whole(path: Path, jar: Jar) -> bool:
+    # The digest was checked before the file got this name, so the size tells enough at each later start.
+    return path.exists() and path.stat().st_size == jar.size
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

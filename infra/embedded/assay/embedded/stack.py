@@ -1,0 +1,156 @@
+"""The stack's parts as one thing with a start and an end: what `assay up` and the tests use."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from assay.embedded import credentials
+from assay.embedded.errors import StackError
+from assay.embedded.home import Home
+from assay.embedded.kafka import Kafka
+from assay.embedded.logfile import LogFile
+from assay.embedded.part import Part, Say
+from assay.embedded.ports import Ports
+from assay.embedded.postgres import ROLES, Postgres
+from assay.embedded.process import Process, Program, Watchdog, describe_status
+from assay.embedded.seaweedfs import SeaweedFS
+from assay.embedded.waiting import wait_until
+
+READY_SECONDS = 60.0
+
+
+def silence(line: str) -> None:
+    """Say nothing."""
+
+
+class Stack:
+    """Kafka, S3 and PostgreSQL with the data of one home. Use it as a context manager, or `start()` and `stop()`.
+
+    Started from any thread. The processes end with this process, however it ends.
+    """
+
+    def __init__(self, home: Path, *, say: Say = silence) -> None:
+        self.home = Home(home)
+        self._say = say
+        self._processes: dict[str, Process] = {}
+        self._watchdog: Watchdog | None = None
+
+    def start(self) -> None:
+        """Start the parts and return when all are ready.
+
+        Raises AlreadyRunningError if another process runs this home, StackError for anything else.
+        """
+        lock = self.home.open()
+        try:
+            self._watchdog = Watchdog(lock)
+            self._watchdog.start()
+            self._start_parts()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the parts, all at the same time; nothing of them is left."""
+        self.stop_processes(list(self._processes))
+        for part in self.parts:
+            part.tidy()
+        if self._watchdog is not None:
+            self._watchdog.stop()
+        self.home.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @functools.cached_property
+    def credentials(self) -> credentials.Credentials:
+        """The secrets of this home, made where they are missing."""
+        self.home.folder(".")
+        return credentials.load(self.home)
+
+    @functools.cached_property
+    def ports(self) -> Ports:
+        self.home.folder(".")
+        return Ports(self.home)
+
+    @functools.cached_property
+    def postgres(self) -> Postgres:
+        return Postgres(self.home, self.ports, self.credentials)
+
+    @functools.cached_property
+    def parts(self) -> Sequence[Part]:
+        """In the order in which they start."""
+        kafka = Kafka(self.home, self.ports, self.credentials)
+        s3 = SeaweedFS(self.home, self.ports, self.credentials)
+        return [kafka, self.postgres, s3]
+
+    def environment(self, service: str | None = None) -> dict[str, str]:
+        """The `ASSAY_…` lines with which a service reaches the parts, its own PostgreSQL role included.
+
+        Without a service: those of an operator, whose PostgreSQL role is the superuser.
+        """
+        lines: dict[str, str] = {}
+        for part in self.parts:
+            lines.update(part.environment())
+        lines["ASSAY_AUTH__SECRET"] = self.credentials.auth_secret
+        if service in ROLES:
+            lines["ASSAY_DATABASE__URL"] = self.postgres.url(service)
+        elif service is not None:
+            del lines["ASSAY_DATABASE__URL"]
+        return lines
+
+    @property
+    def processes(self) -> Mapping[str, Process]:
+        """What runs, by name."""
+        return self._processes
+
+    def run(self, program: Program) -> Process:
+        """Start a program of this stack, its log put aside before."""
+        assert self._watchdog is not None
+        log = LogFile(self.home.logs / f"{program.name}.log")
+        log.begin()
+        process = Process(program, log, self._watchdog)
+        self._processes[program.name] = process
+        process.start()
+        return process
+
+    def stop_processes(self, names: Sequence[str]) -> None:
+        """Stop some, all at the same time, and kill what has not ended in its time."""
+        going = [self._processes[name] for name in names]
+        for process in going:
+            process.signal_stop()
+        with ThreadPoolExecutor(max_workers=max(len(going), 1)) as pool:
+            list(pool.map(Process.wait_stopped, going))
+        for name in names:
+            del self._processes[name]
+
+    def wait_ready(self, part: Part) -> None:
+        """Wait for one part and have it finish. Raises ProcessFailedError with its log's path."""
+        process = self._processes[part.name]
+        if not wait_until(lambda: not process.is_running or part.is_ready(), READY_SECONDS):
+            raise process.failure(f"was not ready within {READY_SECONDS:.0f} s")
+        if not process.is_running:
+            raise process.failure(describe_status(process.status))
+        try:
+            part.finish()
+        except StackError as error:
+            raise process.failure(str(error)) from error
+
+    def _start_parts(self) -> None:
+        self.ports.secure([name for part in self.parts for name in part.port_names])
+        with ThreadPoolExecutor(max_workers=len(self.parts)) as pool:
+            for _ in pool.map(lambda part: part.prepare(self._say), self.parts):
+                pass
+        for part in self.parts:
+            part.tidy()
+            self.run(part.program())
+        for part in self.parts:
+            self.wait_ready(part)
