@@ -179,13 +179,13 @@ def published(revision: str, folder: Path) -> dict[str, Any]:
     return {name: json.loads(git("show", f"{revision}:./{name}")) for name in names if name.endswith(".json")}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, folder: Path | None = None) -> int:
     """Run the command; returns the exit status."""
-    from assay.contracts.generate import SCHEMAS, documents  # generate refuses to write by means of this module
+    from assay.contracts.generate import SCHEMAS, documents  # generate imports this module: it refuses to break
 
     revision = [*(sys.argv[1:] if arguments is None else arguments), "HEAD"][0]
     try:
-        before = published(revision, SCHEMAS)
+        before = published(revision, folder or SCHEMAS)
     except subprocess.CalledProcessError as error:
         print(f"git cannot show the contract of {revision}: {error.stderr.strip()}", file=sys.stderr)
         return 2
