@@ -1,5 +1,9 @@
 """An HTTP service: problems, traces, metrics, health, and a server that drains on SIGTERM."""
 
+import asyncio
+import signal
+import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -18,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 UNTRACED = ("/healthz", "/readyz", "/metrics", "/stack/")
+# As uvicorn itself exits where the port is taken or the lifespan fails.
+STARTUP_FAILED = 3
 
 __all__ = ["AsyncIterator", "build_app", "serve"]
 
@@ -69,15 +75,54 @@ def build_app(*, title: str, routers: Sequence[APIRouter], health: Health, lifes
     return app
 
 
-def serve(app: FastAPI, settings: HttpSettings, *, drain_s: int = 8) -> None:
-    """Serve until SIGTERM or SIGINT, then let requests end within `drain_s`."""
-    uvicorn.run(
+class _Server(uvicorn.Server):
+    """uvicorn's server, which says when it begins to drain: it waits for open answers, so long ones must be told."""
+
+    def __init__(self, config: uvicorn.Config, before_drain: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._before_drain = before_drain
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._before_drain()
+        await super().shutdown(sockets)
+
+
+def _nothing() -> None:
+    """Most services have no answer that lasts."""
+
+
+def _exit(*_: object) -> None:
+    sys.exit(0)
+
+
+def serve(
+    app: FastAPI,
+    settings: HttpSettings,
+    *,
+    drain_s: int = 8,
+    before_drain: Callable[[], None] = _nothing,
+    protocol: type[asyncio.Protocol] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, let requests end within `drain_s`, and exit with status 0.
+
+    before_drain: called first, on the event loop: ends what would not end by itself.
+    protocol: uvicorn's HTTP protocol class, where a service needs one of its own.
+    """
+    # uvicorn raises a signal that it caught again once it has drained; by default that would look like a death.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
+        http=protocol or "auto",
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=drain_s,
         timeout_keep_alive=75,
         server_header=False,
     )
+    server = _Server(config, before_drain)
+    server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILED)

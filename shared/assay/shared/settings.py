@@ -216,9 +216,21 @@ def with_secret_files(settings_type: type[BaseModel], environ: Mapping[str, str]
     return values
 
 
+class _AllBlocks(BaseModel):
+    """Known to every service: one list of `ASSAY_…` lines reaches all of them, each reads what it needs."""
+
+    kafka: KafkaSettings
+    s3: S3Settings
+    database: DatabaseSettings
+    auth: AuthSettings
+    http: HttpSettings
+    log: LogSettings
+    traces: TraceSettings
+
+
 def load(settings_type: type[S]) -> S:
     """Read the settings, or end the process with status 2 and one clear line on standard error."""
-    unknown = unknown_names(os.environ, known_names(settings_type))
+    unknown = unknown_names(os.environ, known_names(_AllBlocks, settings_type))
     if unknown:
         sys.exit(_stop("; ".join(unknown)))
     try:
