@@ -11,7 +11,7 @@ from assay.embedded.stack import Stack
 SECRET = "a secret for tests only, 32 characters or more"
 
 
-class TestStack(Protocol):
+class RunningParts(Protocol):
     """Running parts. `environment` gives the ASSAY_… lines with which a service reaches them."""
 
     def environment(self, service: str | None = None) -> dict[str, str]: ...
@@ -57,7 +57,7 @@ def containers() -> Iterator[ContainerStack]:
 
 
 @contextmanager
-def running_stack(home: Path) -> Iterator[TestStack]:
+def running_stack(home: Path) -> Iterator[RunningParts]:
     """The stack that ASSAY_TEST_STACK names: `embedded` (the default) or `containers`."""
     if os.environ.get("ASSAY_TEST_STACK") == "containers":
         with containers() as stack:
