@@ -1,0 +1,235 @@
+"""Double quantisation: which blocks were compressed once, in a picture whose other blocks were compressed twice.
+
+A coefficient that was quantised by q1 and then by q2 falls on some values too often and on others too seldom. What is
+pasted in and saved along with the rest was never quantised by q1 on this grid, and lacks that pattern. The two models
+are fitted to each picture and frequency, with q1 unknown, and every block gets the logarithm of their likelihood ratio.
+
+The value 0 is left out of both models: it says how smooth a block is, not how often it was compressed; so is what
+rounding noise makes of a 0. Blocks with clipped colours are left out too, for clipping destroys the pattern.
+
+Sources: Z. Lin, J. He, X. Tang, C.-K. Tang, Fast, automatic and fine-grained tampered JPEG image detection via DCT
+coefficient analysis, Pattern Recognition 42, 2009; T. Bianchi, A. De Rosa, A. Piva, Improved DCT coefficient analysis
+for forgery localization in JPEG images, ICASSP 2011; T. Bianchi, A. Piva, Image forgery localization via block-grained
+analysis of JPEG artifacts, IEEE TIFS 7(3), 2012. The single model's histogram comes, as there, from the picture
+shifted by half a block; here a mixture of Laplacians is fitted to it, so that it is smooth and falls to both sides.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from assay.inference.analyzers.jpeg_forensics.dct import BLOCK, block_coefficients
+
+# (row, column), the 20 lowest but for the mean: the diagonals of the zigzag order.
+FREQUENCIES = tuple((row, diagonal - row) for diagonal in range(1, 6) for row in range(diagonal + 1))
+LIMIT = 127  # quantised values beyond it say nothing
+
+_UNITS = 1024
+_BAND = 512
+_ROUNDING = 0.5  # standard deviation of a coefficient after pixels were rounded, in colour and back
+_OUTLIERS = 0.02
+_SCALES = np.geomspace(0.25, 180.0, 12)
+_SHARES = np.concatenate([np.arange(0.05, 1.0, 0.05), [0.98, 1.0]])
+_LARGEST_STEP = 80
+_MINIMUM_COUNT = 150
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coefficients:
+    """What the device gives for one picture.
+
+    values   int16 (K, R, C), quantised, on the device
+    usable   bool (R, C): no clipped pixel, on the device
+    counts   int64 (K, LIMIT + 1): histogram of |values| over the usable blocks
+    smooth   int64 (K, 1024): histogram of the rounded |coefficients| of the picture shifted by four pixels
+    """
+
+    values: Tensor
+    usable: Tensor
+    counts: NDArray[np.int64]
+    smooth: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """A frequency's fitted models.
+
+    first_step  q1
+    gain        log-likelihood that the double model adds over the single one, all blocks together
+    share       of coefficients that were quantised twice
+    evidence    (LIMIT + 1,) log P(|value| twice) / P(|value| once); 0 for value 0
+    once, twice mean evidence of a coefficient under each model
+    count       of coefficients that speak;  first_value: the smallest |value| that does
+    """
+
+    first_step: int
+    gain: float
+    share: float
+    evidence: Floats
+    once: float
+    twice: float
+    count: int
+    first_value: int
+
+
+def quantised(luma: Tensor, clipped: Tensor, tables: Tensor) -> list[Coefficients]:
+    """Recover the quantised coefficients of a batch and count them.
+
+    luma: uint8 (N, H, W). clipped: bool (N, H, W), pixels whose blocks are left out. tables: float32 (N, 64), the
+    steps. Whole numbers, equal on every device.
+    """
+    values, usable, shifted = [], [], []
+    steps = torch.stack([tables[:, row * BLOCK + column] for row, column in FREQUENCIES], dim=1)[:, :, None, None]
+    for top in range(0, luma.shape[1] - BLOCK + 1, _BAND):
+        band = luma[:, top : top + _BAND]
+        values.append(torch.round(block_coefficients(band, FREQUENCIES) / steps).to(torch.int16))
+        usable.append(_unclipped(clipped[:, top : top + _BAND]))
+        half = luma[:, top + BLOCK // 2 : top + BLOCK // 2 + _BAND, BLOCK // 2 :]
+        if half.shape[1] >= BLOCK:
+            shifted.append(_unit_counts(block_coefficients(half, FREQUENCIES)))
+    return [
+        _counted(picture, mask, counts)
+        for picture, mask, counts in zip(
+            torch.cat(values, dim=2), torch.cat(usable, dim=1), torch.stack(shifted).sum(0).cpu().numpy(), strict=True
+        )
+    ]
+
+
+def _unclipped(band: Tensor) -> Tensor:
+    count, height, width = band.shape
+    rows, columns = height // BLOCK, width // BLOCK
+    blocks = band[:, : rows * BLOCK, : columns * BLOCK].reshape(count, rows, BLOCK, columns, BLOCK)
+    return ~blocks.any(4).any(2)
+
+
+def _unit_counts(coefficients: Tensor) -> Tensor:
+    size = torch.round(coefficients).abs().clamp(max=_UNITS - 1).to(torch.int64)
+    return torch.stack(
+        [torch.stack([torch.bincount(f.flatten(), minlength=_UNITS) for f in picture]) for picture in size]
+    )
+
+
+def _counted(values: Tensor, usable: Tensor, smooth: NDArray[np.int64]) -> Coefficients:
+    size = values.abs().to(torch.int64).clamp(max=LIMIT + 1)
+    counts = torch.stack([torch.bincount(f[usable], minlength=LIMIT + 2)[: LIMIT + 1] for f in size])
+    return Coefficients(values=values, usable=usable, counts=counts.cpu().numpy(), smooth=smooth)
+
+
+def fit(coefficients: Coefficients, table: tuple[int, ...]) -> list[Trace | None]:
+    """Fit both models to each frequency; None where there are too few coefficients other than 0."""
+    return [
+        fit_frequency(counts, smooth, table[row * BLOCK + column])
+        for counts, smooth, (row, column) in zip(coefficients.counts, coefficients.smooth, FREQUENCIES, strict=True)
+    ]
+
+
+def fit_frequency(counts: NDArray[np.int64], smooth: NDArray[np.int64], step: int) -> Trace | None:
+    """Find the first step that explains a frequency's histogram best. step: q2."""
+    first = smallest_value(step)
+    seen = counts[first:].astype(np.float64)
+    if seen.sum() < _MINIMUM_COUNT:
+        return None
+    weights = laplacian_weights(smooth)
+    value = np.arange(first, LIMIT + 1, dtype=np.float64)
+    once = _normalised(_mass(weights, step * (value - 0.5), step * (value + 0.5)))
+    twice = _normalised(twice_quantised(weights, step)[:, first - 1 :] + 1e-12)
+    twice = (1.0 - _OUTLIERS) * twice + _OUTLIERS * once
+    mixed = _SHARES[:, None, None] * twice + (1.0 - _SHARES[:, None, None]) * once
+    present = seen > 0
+    gains = (seen[present] * (np.log(mixed[..., present]) - np.log(once[present]))).sum(-1)
+    at_share, at_step = np.unravel_index(int(gains.argmax()), gains.shape)
+    ratio = np.log(twice[at_step]) - np.log(once)
+    return Trace(
+        first_step=int(at_step) + 1,
+        gain=float(gains[at_share, at_step]),
+        share=float(_SHARES[at_share]),
+        evidence=np.concatenate([np.zeros(first), ratio]),
+        once=float((once * ratio).sum()),
+        twice=float((twice[at_step] * ratio).sum()),
+        count=int(seen.sum()),
+        first_value=first,
+    )
+
+
+def smallest_value(step: int) -> int:
+    """The smallest value that speaks: below it, rounding noise on a coefficient that was 0 may have made it."""
+    return 1 + math.ceil(2.5 * _ROUNDING / step - 0.5)
+
+
+def laplacian_weights(smooth: NDArray[np.int64]) -> Floats:
+    """Weights (12,) of the fixed scales, by expectation maximisation on a histogram of |coefficient|."""
+    edges = np.arange(len(smooth)) - 0.5
+    edges[0] = 0.0
+    likelihood = np.exp(-edges / _SCALES[:, None]) - np.exp(-(np.arange(len(smooth)) + 0.5) / _SCALES[:, None])
+    present = smooth > 0
+    likelihood, seen = likelihood[:, present] + 1e-300, smooth[present].astype(np.float64)
+    weights = np.full(len(_SCALES), 1.0 / len(_SCALES))
+    for _ in range(60):
+        parts = weights[:, None] * likelihood
+        weights = (parts * (seen / parts.sum(0))).sum(1) / seen.sum()
+    return weights
+
+
+def _mass(weights: Floats, low: Floats, high: Floats) -> Floats:
+    """Probability of low <= |coefficient| < high."""
+    scales = _SCALES[:, None]
+    mass: Floats = (weights[:, None] * (np.exp(-np.maximum(low, 0.0) / scales) - np.exp(-high / scales))).sum(0)
+    return mass
+
+
+def twice_quantised(weights: Floats, step: int) -> Floats:
+    """P(|value|) for values 1..LIMIT after quantisation by each q1 of 1.._LARGEST_STEP, then rounding noise, then q2.
+
+    Returns (_LARGEST_STEP, LIMIT), not normalised.
+    """
+    firsts = [np.arange(1, int((LIMIT + 1) * step / first) + 2) for first in range(1, _LARGEST_STEP + 1)]
+    rows = np.concatenate([np.full(len(v), first - 1) for first, v in enumerate(firsts, 1)])
+    value = np.concatenate(firsts)
+    first_step = rows + 1.0
+    mass = _mass(weights, first_step * (value - 0.5), first_step * (value + 0.5))
+    centre = first_step * value
+    target = np.floor(centre / step + 0.5)
+    result = np.zeros(_LARGEST_STEP * (LIMIT + 1))
+    # Rounding moves a coefficient to a neighbouring value at most, but for steps of 1 where it may pass two.
+    for offset in range(-2, 3):
+        value_at = target + offset
+        low = (step * (value_at - 0.5) - centre) / _ROUNDING
+        high = (step * (value_at + 0.5) - centre) / _ROUNDING
+        inside = (value_at >= 1) & (value_at <= LIMIT)
+        share = mass * (_normal(high) - _normal(low))
+        index = rows * (LIMIT + 1) + np.clip(value_at, 0, LIMIT).astype(np.int64)
+        result += np.bincount(index[inside], weights=share[inside], minlength=len(result))
+    return result.reshape(_LARGEST_STEP, LIMIT + 1)[:, 1:]
+
+
+def _normal(x: Floats) -> Floats:
+    cumulative: Floats = torch.special.ndtr(torch.from_numpy(x)).numpy()
+    return cumulative
+
+
+def _normalised(p: Floats) -> Floats:
+    normalised: Floats = p / p.sum(-1, keepdims=True)
+    return normalised
+
+
+def block_evidence(coefficients: Coefficients, traces: list[Trace | None]) -> tuple[Floats, NDArray[np.int64]]:
+    """Add up the evidence of each block over the frequencies that are used.
+
+    Returns float64 (R, C), log-likelihood ratio of twice to once, and int64 (K, R, C) of which coefficients spoke.
+    """
+    values = coefficients.values.abs().to(torch.int64)
+    total = torch.zeros(values.shape[1:], dtype=torch.float64, device=values.device)
+    for frequency, trace in zip(values, traces, strict=True):
+        if trace is not None:
+            lookup = torch.from_numpy(np.append(trace.evidence, 0.0)).to(values.device)
+            total = total + lookup[frequency.clamp(max=LIMIT + 1)]
+    total = torch.where(coefficients.usable, total, 0.0)
+    first = torch.tensor([trace.first_value if trace else 1 for trace in traces], device=values.device)
+    spoke = (values >= first[:, None, None]) & (values <= LIMIT) & coefficients.usable
+    return total.cpu().numpy(), spoke.cpu().numpy()

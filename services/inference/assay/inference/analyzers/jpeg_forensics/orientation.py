@@ -1,0 +1,42 @@
+"""From the frame in which a picture is stored to the one in which people see it (EXIF orientation)."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Box = tuple[int, int, int, int]
+
+# EXIF 2.3, tag 0x0112: how the stored rows and columns are turned for display.
+_TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    1: lambda a: a,
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: np.swapaxes(a, 0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.flipud(np.fliplr(np.swapaxes(a, 0, 1))),
+    8: lambda a: np.rot90(a, 1),
+}
+
+
+def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turn an array of (H, W) or (H, W, C) as the EXIF orientation asks for."""
+    return np.ascontiguousarray(_TURNS[orientation](pixels))
+
+
+def upright_box(box: Box, size: tuple[int, int], orientation: int) -> Box:
+    """Turn a box [x, y, width, height] of a stored picture of `size` (width, height) with the picture."""
+    x, y, wide, tall = box
+    width, height = size
+    mirrored_x, mirrored_y = width - x - wide, height - y - tall
+    return {
+        1: (x, y, wide, tall),
+        2: (mirrored_x, y, wide, tall),
+        3: (mirrored_x, mirrored_y, wide, tall),
+        4: (x, mirrored_y, wide, tall),
+        5: (y, x, tall, wide),
+        6: (mirrored_y, x, tall, wide),
+        7: (mirrored_y, mirrored_x, tall, wide),
+        8: (y, mirrored_x, tall, wide),
+    }[orientation]
