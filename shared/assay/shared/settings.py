@@ -210,8 +210,8 @@ def with_secret_files(settings_type: type[BaseModel], environ: Mapping[str, str]
     """The environment, with each secret that is given as `NAME_FILE` read from that file."""
     values = dict(environ)
     for setting in describe(settings_type):
-        path = environ.get(setting.name + "_FILE")
-        if setting.secret and path and not environ.get(setting.name):
+        path = values.pop(setting.name + "_FILE", None) if setting.secret else None
+        if path and not environ.get(setting.name):
             values[setting.name] = Path(path).read_text(encoding="utf-8").strip()
     return values
 
