@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import c2pa
+from cryptography.x509 import load_pem_x509_certificates
 
 from assay.inference.analyzers.provenance import source_types
 from assay.inference.analyzers.provenance.settings import ProvenanceSettings
@@ -100,6 +101,12 @@ _CONTENT_MISMATCH = tuple(f"assertion.{binding}.mismatch" for binding in _BINDIN
 
 def check_trust(settings: ProvenanceSettings) -> None:
     """Raises OSError where a configured file is missing, ValueError where it holds no usable certificate."""
+    for path in (settings.trust_anchors, settings.trust_allowed_list):
+        if path is not None:
+            try:
+                load_pem_x509_certificates(path.read_bytes())
+            except ValueError as error:
+                raise ValueError(f"The trust setting {path} is not a PEM bundle of certificates: {error}") from error
     try:
         _context(_configuration(settings), os.getpid())
     except c2pa.C2paError as error:
