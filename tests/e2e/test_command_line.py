@@ -1,0 +1,68 @@
+"""The `assay` command as a user types it."""
+
+import json
+import subprocess
+
+from support.product import SAMPLES, Product
+
+
+def test_status_shows_the_stack_and_the_newest_files(product: Product) -> None:
+    file = product.report(SAMPLES / "landscape.jpg")
+    listed = product.command("status").stdout
+    assert "ready" in listed.splitlines()[0]
+    assert file["file_id"] in listed
+    shown = product.command("status", file["file_id"]).stdout
+    assert "no_findings" in shown
+    assert "jpeg-forensics" in shown
+
+
+def test_watch_prints_a_finished_file_and_ends(product: Product) -> None:
+    file = product.report(SAMPLES / "landscape.jpg")
+    printed = product.command("watch", file["file_id"], "--until", "completed").stdout
+    assert printed.startswith("snapshot")
+    assert "analyzed" in printed
+
+
+def test_analyzers_lists_their_manifests(product: Product) -> None:
+    names = {each["name"] for each in json.loads(product.command("analyzers", "--json").stdout)}
+    assert {"jpeg-forensics", "provenance"} <= names
+    assert "provenance" in product.command("analyzers").stdout
+
+
+def test_env_can_be_sourced_by_a_shell(product: Product) -> None:
+    lines = product.command("env").stdout
+    shell = f"set -a; {lines}\nprintenv ASSAY_KAFKA__BOOTSTRAP_SERVERS ASSAY_S3__ENDPOINT_URL ASSAY_DATABASE__URL"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)
+    assert len(done.stdout.split()) == 3
+
+
+def test_errors_are_one_line_and_a_status(product: Product) -> None:
+    for words, status, hint in (
+        (("submit", "/nowhere/photo.jpg"), 1, "cannot be read"),
+        (("status", "01900000-0000-7000-8000-000000000000"), 1, "not_found"),
+        (("token", "--owner", "no spaces"), 2, "owner's name"),
+        (("logs", "--trace", "0" * 32), 1, "nothing is known"),
+    ):
+        done = product.command(*words, check=False)
+        assert done.returncode == status, done
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert hint in done.stderr
+
+
+def test_dead_letters_are_for_operators(product: Product) -> None:
+    assert product.command("dead-letters").returncode == 0
+
+
+def test_reference_tables_come_from_the_code(product: Product) -> None:
+    settings = product.command("reference", "settings").stdout
+    assert "| ASSAY_KAFKA__BOOTSTRAP_SERVERS |" in settings
+    assert "| ASSAY_SCALE__UPLOAD |" in settings
+    assert "| not_found | 404 |" in product.command("reference", "errors").stdout
+    assert "assay_http_request_seconds" in product.command("reference", "metrics").stdout
+
+
+def test_what_up_prints_is_the_address_and_lines_to_paste(product: Product) -> None:
+    printed = product.printed.read_text()
+    assert f"{product.url}/#token={product.token}" in printed
+    assert f"ASSAY_HOME={product.home}" in printed
+    assert "submit" in printed

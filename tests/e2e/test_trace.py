@@ -1,0 +1,42 @@
+"""One upload is one trace through every hop, and `assay logs --trace` tells it."""
+
+import json
+import time
+from typing import Any
+
+from support.product import SAMPLES, Product
+
+HOPS = {"upload", "inference", "results", "notify"}
+
+
+def _spans(product: Product, trace_id: str) -> list[dict[str, Any]]:
+    spans = []
+    for path in (product.home / "traces").glob("*.ndjson"):
+        for line in path.read_text().splitlines():
+            span = json.loads(line)
+            if span["trace_id"] == trace_id:
+                spans.append(span)
+    return spans
+
+
+def test_one_trace_covers_every_service(product: Product) -> None:
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    parent = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
+    with product.client() as client, (SAMPLES / "ai-signed.jpg").open("rb") as file:
+        answer = client.post("/api/v1/files", files={"file": file}, headers=parent)
+    assert answer.status_code in (200, 202)
+    assert answer.headers["trace-id"] == trace_id
+    list(product.stream(f"/api/v1/files/{answer.json()['file_id']}/events?until=completed"))
+
+    # Spans are written every half second.
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and {span["service"] for span in _spans(product, trace_id)} != HOPS:
+        time.sleep(0.2)
+    spans = _spans(product, trace_id)
+    assert {span["service"] for span in spans} == HOPS
+    known = {span["span_id"] for span in spans} | {"00f067aa0ba902b7"}
+    assert all(span["parent_id"] in known for span in spans), "a span hangs in the air"
+
+    told = product.command("logs", "--trace", trace_id).stdout
+    for hop in HOPS:
+        assert hop in told
