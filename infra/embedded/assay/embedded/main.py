@@ -5,6 +5,7 @@ import sys
 import threading
 from pathlib import Path
 
+from assay.embedded import up
 from assay.embedded.errors import StackError
 from assay.embedded.settings import StackSettings
 from assay.embedded.stack import Stack
@@ -39,12 +40,14 @@ def main(arguments: list[str]) -> int:
         match arguments:
             case ["parts"]:
                 run_parts(home)
+            case ["up"]:
+                return up.main()
             case ["env"]:
                 print_environment(home, None)
             case ["env", service]:
                 print_environment(home, service)
             case _:
-                print("usage: python -m assay.embedded.main parts | env [SERVICE]", file=sys.stderr)
+                print("usage: python -m assay.embedded.main up | parts | env [SERVICE]", file=sys.stderr)
                 return 2
     except StackError as error:
         print(f"assay: {error}", file=sys.stderr)

@@ -45,6 +45,11 @@ def is_free(port: int) -> bool:
     return True
 
 
+def next_free(port: int) -> int:
+    """The first free port after this one, to suggest to a person."""
+    return next(other for other in range(port + 1, 65536) if is_free(other))
+
+
 def _choose(taken: set[int]) -> int:
     for port in random.sample(CHOICES, 500):
         if port not in taken and is_free(port):

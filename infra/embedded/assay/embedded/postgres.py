@@ -3,6 +3,7 @@
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from importlib.util import find_spec
@@ -73,9 +74,7 @@ class Postgres(Part):
                 f"{self._data} was made by PostgreSQL {found} and this is {_major()};"
                 " dump it with the Assay that made it, or set ASSAY_HOME to a new folder"
             )
-        # The home is locked, so no server of ours runs. A left-over file whose number now belongs to another
-        # process would keep PostgreSQL from starting.
-        (self._data / "postmaster.pid").unlink(missing_ok=True)
+        self._forget_stranger()
 
     def program(self) -> Program:
         settings = {**_SETTINGS, "port": str(self._ports["postgres"])}
@@ -113,6 +112,19 @@ class Postgres(Part):
             self._credentials.postgres_password if role == SUPERUSER else self._credentials.postgres_password_of(role)
         )
         return f"postgresql+asyncpg://{role}:{password}@{HOST}:{self._ports['postgres']}/{DATABASE}"
+
+    def _forget_stranger(self) -> None:
+        """Remove the state file of a killed server if its process number now belongs to another program.
+
+        PostgreSQL would refuse to start. Where the number is free or a server's, the file stays: with it PostgreSQL
+        makes sure that no child of the killed server still writes.
+        """
+        state = self._data / "postmaster.pid"
+        if not state.exists():
+            return
+        number = state.read_text(encoding="utf-8").split("\n", 1)[0].strip()
+        if _program_of(number) not in ("", "postgres"):
+            state.unlink()
 
     def _roles_and_schemas(self) -> str:
         statements = [f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC", "REVOKE CREATE ON SCHEMA public FROM PUBLIC"]
@@ -191,6 +203,17 @@ class Postgres(Part):
         )
         if done.returncode != 0:
             raise StackError(f"PostgreSQL cannot make its data folder {self._data}: {' '.join(done.stderr.split())}")
+
+
+def _program_of(number: str) -> str:
+    """Name of the program that a process runs; empty where there is no such process."""
+    if sys.platform == "linux":
+        try:
+            return Path(f"/proc/{number}/comm").read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return ""
+    found = subprocess.run(["ps", "-o", "comm=", "-p", number], capture_output=True, text=True, check=False)
+    return Path(found.stdout.strip()).name
 
 
 def _major() -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -28,6 +28,7 @@ class StackSettings(BaseSettings):
     home: Path = Field(default=Path(".assay"), description="Folder with the data, credentials and logs of the stack")
     port: int = Field(default=8080, ge=1, le=65535, description="Port of the gateway")
     public_url: str | None = Field(default=None, description="Origin people use; empty: http://localhost:<port>")
+    token: SecretStr | None = Field(default=None, description="Bearer token of the command line; empty: <home>/token")
     scale: Scale = Field(default_factory=Scale)
     test_stack: Literal["embedded", "containers"] = Field(
         default="embedded", description="What `make test` runs on: this stack, or containers where Docker is there"

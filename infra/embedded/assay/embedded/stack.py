@@ -1,7 +1,7 @@
 """The stack's parts as one thing with a start and an end: what `assay up` and the tests use."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +36,7 @@ class Stack:
         self.home = Home(home)
         self._say = say
         self._processes: dict[str, Process] = {}
+        self._started: dict[str, Part] = {}
         self._watchdog: Watchdog | None = None
 
     def start(self) -> None:
@@ -55,7 +56,7 @@ class Stack:
     def stop(self) -> None:
         """Stop the parts, all at the same time; nothing of them is left."""
         self.stop_processes(list(self._processes))
-        for part in self.parts:
+        for part in self._started.values():
             part.tidy()
         if self._watchdog is not None:
             self._watchdog.stop()
@@ -124,13 +125,29 @@ class Stack:
 
     def stop_processes(self, names: Sequence[str]) -> None:
         """Stop some, all at the same time, and kill what has not ended in its time."""
-        going = [self._processes[name] for name in names]
+        going = [self._processes.pop(name) for name in names if name in self._processes]
         for process in going:
             process.signal_stop()
         with ThreadPoolExecutor(max_workers=max(len(going), 1)) as pool:
             list(pool.map(Process.wait_stopped, going))
-        for name in names:
-            del self._processes[name]
+
+    @property
+    def part_names(self) -> Collection[str]:
+        """The parts that were started, the gateway among them where it runs."""
+        return self._started.keys()
+
+    def start_part(self, part: Part) -> None:
+        """Start one more part; `wait_ready` then waits for it."""
+        part.prepare(self._say)
+        self._run_part(part)
+
+    def start_again(self, process: Process) -> None:
+        """Start a process that ended; its log goes on."""
+        part = self._started.get(process.name)
+        if part is not None:
+            part.tidy()
+            part.prepare(self._say)
+        process.start()
 
     def wait_ready(self, part: Part) -> None:
         """Wait for one part and have it finish. Raises ProcessFailedError with its log's path."""
@@ -144,13 +161,20 @@ class Stack:
         except StackError as error:
             raise process.failure(str(error)) from error
 
+    def _run_part(self, part: Part) -> None:
+        self._started[part.name] = part
+        part.tidy()
+        self.run(part.program())
+
     def _start_parts(self) -> None:
         self.ports.secure([name for part in self.parts for name in part.port_names])
-        with ThreadPoolExecutor(max_workers=len(self.parts)) as pool:
+        pool = ThreadPoolExecutor(max_workers=len(self.parts))
+        try:
             for _ in pool.map(lambda part: part.prepare(self._say), self.parts):
                 pass
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for a download
         for part in self.parts:
-            part.tidy()
-            self.run(part.program())
+            self._run_part(part)
         for part in self.parts:
             self.wait_ready(part)
