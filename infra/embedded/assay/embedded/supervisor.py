@@ -57,7 +57,6 @@ class Supervisor:
         self._given = dict(os.environ if given is None else given)
         self._web = web
         self._say = say
-        self._gateway: Gateway | None = None
         self._replicas: list[Replica] = []
         self._restarts: dict[str, Restarts] = {}
         self._ended = threading.Event()
@@ -149,12 +148,14 @@ class Supervisor:
             raise process.failure(describe_status(process.status))
 
     def _start_gateway(self) -> None:
-        s3 = self.stack.environment()["ASSAY_S3__ENDPOINT_URL"]
         gateway = Gateway(
-            self.stack.home, port=self.settings.port, s3=s3, bucket=seaweedfs.BUCKET, web=self._web.absolute()
+            self.stack.home,
+            port=self.settings.port,
+            s3=self.stack.environment()["ASSAY_S3__ENDPOINT_URL"],
+            bucket=seaweedfs.BUCKET,
+            web=self._web.absolute(),
+            upstreams=running.addresses(self._replicas),
         )
-        gateway.upstreams = running.addresses(self._replicas)
-        self._gateway = gateway
         self.stack.start_part(gateway)
         self.stack.wait_ready(gateway)
 

@@ -12,7 +12,7 @@ from assay.embedded import configuration, services, tokens
 from assay.embedded.errors import StackError
 from assay.embedded.supervisor import Supervisor
 
-EXAMPLES = Path(__file__).parents[4] / "examples"
+SAMPLES = Path(__file__).parents[4] / "examples" / "samples"
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -68,7 +68,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _invitation(address: str, token: str, home: Path) -> str:
     """Lines that can be pasted into a new terminal in any folder."""
     assay = f"ASSAY_HOME={shlex.quote(str(home))} {shlex.quote(str(Path(sys.prefix) / 'bin' / 'assay'))}"
-    picture = next(iter(sorted(EXAMPLES.glob("*.jpg"))), Path("photo.jpg"))
+    picture = next(iter(sorted(SAMPLES.glob("*.jpg"))), Path("photo.jpg"))
     quoted_token = f'"Authorization: Bearer $(cat {shlex.quote(str(home / "token"))})"'
     return f"""
   page    {address}/#token={token}
