@@ -133,3 +133,10 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+if __name__ == "__main__":
+    try:
+        ensure(lambda line: print(f"assay: {line}", flush=True))
+    except StackError as error:
+        sys.exit(f"assay: {error}")

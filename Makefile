@@ -1,0 +1,41 @@
+# Assay's tasks. `make up` and `make test` need Python 3.11 to 3.14, make and a package registry, and nothing else.
+
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check format eval requirements clean environment
+
+help:  ## List the tasks
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-14s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+up: environment  ## Set up and run everything; prints the address when ready; Ctrl-C stops it all
+	@$(BIN)/assay up
+
+test: environment  ## Run all tests on real Kafka, S3 and PostgreSQL (ARGS="tests/embedded -k ports" for some)
+	@$(BIN)/pytest $(ARGS)
+
+check: environment  ## Format, lint, types, import rules, contract
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m assay.contracts.generate --check
+
+format: environment  ## Format the code and repair what the linter can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+eval: environment  ## Compare the analyzers with what they should say; writes .assay/eval.json
+	@$(BIN)/python -m assay.inference.evaluation $(ARGS)
+
+requirements: environment  ## Compile requirements.in into requirements.txt, and each image's own
+	@$(BIN)/uv pip compile --quiet --universal --no-header --python-version 3.11 requirements.in -o requirements.txt
+	@$(BIN)/python infra/requirements.py $(BIN)/uv
+
+clean:  ## Remove the environment and all caches; the data in .assay stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.assay/*' -prune -exec rm -rf {} +
+
+environment:
+	@sh infra/bootstrap.sh
