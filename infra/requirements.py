@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SERVICES = ("upload", "inference", "results", "notify")
-IMAGE_PYTHON = "3.12"
+LEAST_PYTHON = "3.11"
 OWN = {
     "assay-contracts": "shared/assay/contracts",
     "assay-sdk": "shared/assay/sdk",
@@ -37,7 +37,7 @@ def dependencies(folder: Path) -> Iterator[str]:
 def compiled(service: str, uv: str) -> str:
     """The text of a service's requirements.txt."""
     wanted = sorted(set(dependencies(ROOT / "services" / service)))
-    options = ["--universal", "--python-version", IMAGE_PYTHON, "--no-header", "--no-annotate", "--quiet"]
+    options = ["--universal", "--python-version", LEAST_PYTHON, "--no-header", "--no-annotate", "--quiet"]
     done = subprocess.run(
         [uv, "pip", "compile", *options, "--constraint", "requirements.txt", "-"],
         cwd=ROOT,
