@@ -140,6 +140,11 @@ class ObjectStore:
             if error.response["Error"]["Code"] != "NoSuchUpload":
                 raise
 
+    async def unfinished(self, key: str) -> list[str]:
+        """Ids of the multipart uploads of this very key that were begun and neither completed nor aborted."""
+        answer = await self._call(self._client.list_multipart_uploads, Bucket=self.bucket, Prefix=key)
+        return [each["UploadId"] for each in answer.get("Uploads", []) if each["Key"] == key]
+
     async def delete(self, key: str) -> None:
         """Delete an object. No error where there is none."""
         await self._call(self._client.delete_object, Bucket=self.bucket, Key=key)

@@ -78,9 +78,9 @@ def catalogue() -> list[type[Problem]]:
     return sorted((each for each in below(Problem) if "code" in vars(each)), key=lambda each: each.code)
 
 
-def respond(problem: Problem) -> JSONResponse:
-    """The answer that tells of a problem."""
-    body = {
+def as_body(problem: Problem) -> dict[str, Any]:
+    """The problem object, as an answer's body or as one of several outcomes."""
+    return {
         "type": f"urn:assay:problem:{problem.code}",
         "title": problem.title,
         "status": problem.status,
@@ -89,7 +89,11 @@ def respond(problem: Problem) -> JSONResponse:
         "trace_id": current_trace_id(),
         **problem.members,
     }
-    return JSONResponse(body, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+
+
+def respond(problem: Problem) -> JSONResponse:
+    """The answer that tells of a problem."""
+    return JSONResponse(as_body(problem), problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:

@@ -1,0 +1,105 @@
+"""What an upload is made of, and the rules that need neither network nor disk."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+from assay.contracts import AnalyzerManifest
+from assay.contracts.topics import FILES, FILES_BULK
+from assay.upload.errors import FileTooLargeError, UnsupportedMediaTypeError
+
+Priority = Literal["interactive", "bulk"]
+
+LANES: dict[Priority, str] = {"interactive": FILES.name, "bulk": FILES_BULK.name}
+MAX_NAME_CHARACTERS = 1024
+NAMELESS = "unnamed"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is about to be stored. Its row is committed before the first byte, so that nothing is lost track of."""
+
+    file_id: UUID
+    object_key: str
+    multipart_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the request says besides its files. No names of analyzers: all that take the file."""
+
+    analyzers: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+    priority: Priority = "interactive"
+
+    @property
+    def lane(self) -> str:
+        """The topic that the events go to."""
+        return LANES[self.priority]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file whose bytes are in S3, not announced yet."""
+
+    file_id: UUID
+    owner_id: str
+    object_key: str
+    filename: str
+    declared_media_type: str | None
+    media_type: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedFile:
+    """A file that is announced, with its first run."""
+
+    file: StoredFile
+    run_id: UUID
+    plan: tuple[str, ...]
+
+
+def object_key(file_id: UUID) -> str:
+    """Where the bytes of a file lie in the bucket. The client's name has no part in it."""
+    return f"files/{file_id}/content"
+
+
+def shown_name(raw: str) -> str:
+    """A client's file name as it is recorded: control characters replaced, at most 1024 characters, never empty."""
+    clean = "".join("\ufffd" if unicodedata.category(char) in ("Cc", "Cs") else char for char in raw)
+    return clean[:MAX_NAME_CHARACTERS] or NAMELESS
+
+
+def media_types_taken(analyzers: Iterable[AnalyzerManifest]) -> list[str]:
+    """Every media type, or `image/*`, that one of these takes, sorted."""
+    return sorted({media_type for each in analyzers for media_type in each.media_types})
+
+
+def plan_for(
+    analyzers: Mapping[str, AnalyzerManifest], media_type: str, size: int, wanted: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """The analyzers, by name and sorted, that examine such a file; of those wanted where any are named.
+
+    Raises UnsupportedMediaTypeError or FileTooLargeError where there is none.
+    """
+    candidates = [each for name, each in analyzers.items() if not wanted or name in wanted]
+    takers = [each for each in candidates if each.takes(media_type)]
+    if not takers:
+        taken = media_types_taken(candidates)
+        whose = f"The analyzers {', '.join(wanted)} take" if wanted else "Files of these types are taken"
+        raise UnsupportedMediaTypeError(
+            f"By its content this is {media_type}. {whose}: {', '.join(taken)}.",
+            media_type=media_type,
+            media_types=taken,
+        )
+    plan = tuple(sorted(each.name for each in takers if size <= each.max_bytes))
+    if not plan:
+        largest = max(each.max_bytes for each in takers)
+        raise FileTooLargeError(
+            f"The file has {size} bytes; the analyzers of {media_type} take {largest} at most.", max_file_bytes=largest
+        )
+    return plan

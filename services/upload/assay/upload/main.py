@@ -1,0 +1,87 @@
+"""Composition root: settings, clients, services, app."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import structlog
+from fastapi import FastAPI
+
+from assay.shared import database, http, logs, tracing
+from assay.shared.auth import Authenticator
+from assay.shared.health import Health
+from assay.shared.kafka import Publisher, ensure_topics
+from assay.shared.objects import ObjectStore
+from assay.shared.outbox import Outbox
+from assay.shared.settings import load
+from assay.upload.catalog import Catalog
+from assay.upload.media_type import MediaTypes
+from assay.upload.routes import build_router
+from assay.upload.service import UploadService
+from assay.upload.settings import Settings
+from assay.upload.sweeper import Sweeper
+from assay.upload.tables import OutboxTable
+
+log = structlog.get_logger(__name__)
+
+NAME = "upload"
+SOURCE = "/assay/upload"
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def build(settings: Settings) -> FastAPI:
+    """Everything wired; nothing is connected before the app starts."""
+    engine = database.build_engine(settings.database, schema=NAME)
+    transaction = database.transactions(engine)
+    store = ObjectStore(settings.s3)
+    publisher = Publisher(settings.kafka, source=SOURCE)
+    outbox = Outbox(engine, OutboxTable, publisher, schema=NAME, source=SOURCE)
+    catalog = Catalog(settings.kafka)
+    sweeper = Sweeper(transaction=transaction, store=store, lease=settings.intent_lease)
+    service = UploadService(
+        transaction=transaction,
+        store=store,
+        outbox=outbox,
+        catalog=catalog,
+        media_types=MediaTypes(),
+        sweeper=sweeper,
+        limits=settings.limits,
+        run_deadline=settings.run_deadline,
+    )
+    router = build_router(
+        service=service, catalog=catalog, authenticator=Authenticator(settings.auth), settings=settings
+    )
+    health = Health()
+    health.needs("kafka", publisher.check)
+    health.needs("s3", store.check)
+    health.needs("postgresql", lambda: database.check(engine))
+    health.needs("catalog", catalog.check)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(engine.dispose)
+            stack.callback(store.close)
+            await database.migrate(engine, schema=NAME, scripts=MIGRATIONS)
+            await ensure_topics(settings.kafka)
+            await store.ensure_bucket()
+            for part in (publisher, outbox, catalog, sweeper):
+                await part.start()
+                stack.push_async_callback(part.stop)
+            log.info("started", port=settings.http.port, slot=settings.slot)
+            yield
+            log.info("stopping")
+
+    return http.build_app(title="Assay upload", routers=[router], health=health, lifespan=lifespan)
+
+
+def main() -> None:
+    """Run the service until SIGTERM."""
+    settings = load(Settings)
+    logs.install(NAME, settings.log)
+    tracing.install(NAME, settings.traces)
+    http.serve(build(settings), settings.http)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The media type of a file, read from its content by magika; what the name and the client say has no part in it."""
+
+import asyncio
+from dataclasses import dataclass
+
+from magika import Magika
+from magika.types import OverwriteReason
+
+# magika looks at no more than this much at either end of a file.
+BLOCK_BYTES = 4096
+UNKNOWN = "application/octet-stream"
+
+# Major and compatible brands of ISO base media files (ISO/IEC 14496-12, 23008-12, the AV1 image format), the telling
+# ones first: magika calls all of them video/mp4.
+_BRANDS = (
+    (("avif", "avis"), "image/avif"),
+    (("heic", "heix", "heim", "heis", "hevc", "hevx"), "image/heic"),
+    (("mif1", "msf1"), "image/heif"),
+)
+_MAJOR_BRANDS = {"qt  ": "video/quicktime", "M4A ": "audio/mp4", "M4B ": "audio/mp4", "M4V ": "video/x-m4v"}
+
+# Asked only where magika does not know: formats outside of its training, or files too short or broken for it.
+_SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "image/jxl"),
+    (b"\xff\x0a", "image/jxl"),
+)
+
+
+class Sample:
+    """Both ends of a file, kept while it streams by; never more than 8 KiB."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._head = bytearray()
+        self._tail = bytearray()
+
+    def add(self, chunk: bytes) -> None:
+        """The next bytes of the file."""
+        self.size += len(chunk)
+        missing = BLOCK_BYTES - len(self._head)
+        if missing > 0:
+            self._head += chunk[:missing]
+            chunk = chunk[missing:]
+        if len(chunk) >= BLOCK_BYTES:
+            self._tail[:] = chunk[-BLOCK_BYTES:]
+        elif chunk:
+            self._tail += chunk
+            del self._tail[:-BLOCK_BYTES]
+
+    @property
+    def content(self) -> bytes:
+        """The whole of a file up to 8 KiB, both ends of a longer one: magika says the same of them as of the whole."""
+        return bytes(self._head + self._tail)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaType:
+    """`certain`: more bytes will hardly change it."""
+
+    name: str
+    certain: bool
+
+
+class MediaTypes:
+    """Holds the model; make one per process (0.5 s)."""
+
+    def __init__(self) -> None:
+        self._magika = Magika()
+
+    async def of(self, sample: Sample) -> MediaType:
+        """The type of a file, or of as much of it as has arrived. Takes milliseconds, in a thread."""
+        return await asyncio.to_thread(self._identify, sample.content)
+
+    def _identify(self, content: bytes) -> MediaType:
+        by_brand = _by_brand(content)
+        if by_brand is not None:
+            return MediaType(by_brand, certain=True)
+        prediction = self._magika.identify_bytes(content).prediction
+        name = str(prediction.output.mime_type)
+        if name == UNKNOWN:
+            by_signature = next((kind for start, kind in _SIGNATURES if content.startswith(start)), None)
+            if by_signature is not None:
+                return MediaType(by_signature, certain=True)
+        return MediaType(name, certain=prediction.overwrite_reason != OverwriteReason.LOW_CONFIDENCE)
+
+
+def _by_brand(content: bytes) -> str | None:
+    """The type that an ISO base media file's first box names; None where magika should say."""
+    if content[4:8] != b"ftyp":
+        return None
+    length = int.from_bytes(content[:4], "big")
+    box = content[: min(length, 512)]
+    major = box[8:12].decode("latin-1")
+    brands = {major} | {box[at : at + 4].decode("latin-1") for at in range(16, len(box) - 3, 4)}
+    if major in _MAJOR_BRANDS:
+        return _MAJOR_BRANDS[major]
+    return next((kind for names, kind in _BRANDS if brands.intersection(names)), None)

@@ -1,0 +1,10 @@
+"""What the upload service counts."""
+
+from prometheus_client import Counter, Gauge
+
+UPLOADS = Counter("assay_uploads_total", "Files accepted", ["topic"])
+UPLOAD_BYTES = Counter("assay_upload_bytes_total", "Bytes of the files accepted")
+REFUSED = Counter("assay_uploads_refused_total", "Files and requests refused, by the code of the problem", ["code"])
+RECEIVING = Gauge("assay_uploads_receiving", "Requests whose bytes are arriving now")
+SWEPT = Counter("assay_uploads_swept_total", "Unfinished uploads of processes that died, removed")
+ANALYZERS = Gauge("assay_analyzers_known", "Analyzers in the catalog")

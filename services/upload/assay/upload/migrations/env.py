@@ -1,0 +1,6 @@
+"""Alembic's entry point for the schema `upload`."""
+
+from assay.shared import migrations
+from assay.upload.tables import Base
+
+migrations.run(Base.metadata)

@@ -1,0 +1,150 @@
+"""HTTP entry points: they translate, the service decides."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+
+from assay.shared.auth import Authenticator, Principal
+from assay.shared.problems import MEDIA_TYPE, MalformedBodyError, Problem
+from assay.upload import metrics
+from assay.upload.catalog import Catalog
+from assay.upload.domain import LANES, AcceptedFile, media_types_taken
+from assay.upload.errors import RequestTooLargeError, UploadStalledError
+from assay.upload.multipart import Form, boundary_of
+from assay.upload.schemas import Limits, UploadedFile, UploadedFiles, outcome_body
+from assay.upload.service import Outcome, UploadService
+from assay.upload.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+# What a form has around its files: boundaries, headers, fields.
+FORM_ALLOWANCE_BYTES = 1024 * 1024
+
+_FORM_SCHEMA: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {
+                            "type": "array",
+                            "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+                            "description": "The file. Sent again for more files, each with an outcome of its own; "
+                            "a request ends early where a file is refused before any was taken and much of it is left",
+                        },
+                        "analyzers": {
+                            "type": "string",
+                            "description": "Names, comma separated; all that take the file where it is missing",
+                        },
+                        "metadata": {"type": "string", "description": "A JSON object of your own, kept with the file"},
+                        "priority": {"type": "string", "enum": list(LANES), "default": "interactive"},
+                    },
+                }
+            }
+        },
+    }
+}
+_PROBLEM: dict[str, Any] = {
+    "description": "A problem, with a stable `code`",
+    "content": {MEDIA_TYPE: {"schema": {"type": "object"}}},
+}
+_PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 401, 403, 408, 413, 415, 422, 503), _PROBLEM)
+
+
+async def _body(request: Request, limit: int, idle_s: float) -> AsyncIterator[bytes]:
+    """The body as it arrives. Raises RequestTooLargeError, UploadStalledError or ClientDisconnect."""
+    chunks = request.stream()
+    received = 0
+    while True:
+        try:
+            async with asyncio.timeout(idle_s):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise UploadStalledError(f"Nothing arrived for {idle_s:.0f} s. Send the file again.") from None
+        received += len(chunk)
+        _check_length(received, limit)
+        if chunk:
+            yield chunk
+
+
+def _check_length(length: int, limit: int) -> None:
+    if length > limit + FORM_ALLOWANCE_BYTES:
+        raise RequestTooLargeError(
+            f"The files of one request may have {limit} bytes together. Send fewer or smaller ones.",
+            max_file_bytes=limit,
+        )
+
+
+def build_router(
+    *, service: UploadService, catalog: Catalog, authenticator: Authenticator, settings: Settings
+) -> APIRouter:
+    """The routes of this service."""
+    router = APIRouter(prefix="/api/v1", tags=["upload"])
+    limits = settings.limits
+    public_url = settings.public_url.rstrip("/")
+    user = Depends(authenticator.user)
+
+    async def receive(request: Request, principal: Principal) -> list[Outcome]:
+        boundary = boundary_of(request.headers.get("content-type", ""))
+        declared = request.headers.get("content-length", "")
+        _check_length(int(declared) if declared.isdecimal() else 0, limits.max_file_bytes)
+        body = _body(request, limits.max_file_bytes, limits.idle_timeout.total_seconds())
+        try:
+            return await service.receive(principal.owner_id, Form(body, boundary).parts())
+        except ClientDisconnect:
+            log.info("upload_broken_off")
+            raise MalformedBodyError("The connection ended before the body did. Send it again.") from None
+
+    @router.post(
+        "/files",
+        status_code=202,
+        response_model=UploadedFile | UploadedFiles,
+        responses=_PROBLEMS,
+        openapi_extra=_FORM_SCHEMA,
+        summary="Upload files to be examined",
+    )
+    async def upload(request: Request, principal: Annotated[Principal, user]) -> Response:
+        """Takes one file, or several. Answers when the bytes are stored and the examination is on its way."""
+        try:
+            outcomes = await receive(request, principal)
+        except Problem as problem:
+            metrics.REFUSED.labels(code=problem.code).inc()
+            raise
+        problems = [each for each in outcomes if isinstance(each, Problem)]
+        for each in problems:
+            metrics.REFUSED.labels(code=each.code).inc()
+        if len(problems) == len(outcomes):
+            raise problems[0]
+        if len(outcomes) > 1:
+            listed = UploadedFiles(files=[outcome_body(each, public_url) for each in outcomes])
+            return JSONResponse(listed.model_dump(mode="json"), 202)
+        (accepted,) = (each for each in outcomes if isinstance(each, AcceptedFile))
+        uploaded = UploadedFile.of(accepted, public_url)
+        return JSONResponse(uploaded.model_dump(mode="json"), 202, headers={"Location": uploaded.links.self})
+
+    @router.get("/limits", summary="How much is taken, and of what")
+    async def read_limits(_: Annotated[Principal, user]) -> Limits:
+        """Ask before a large upload; the same limits hold at every hop."""
+        known = catalog.known
+        return Limits(
+            max_file_bytes=limits.max_file_bytes,
+            max_files_per_request=limits.max_files_per_request,
+            max_metadata_bytes=limits.max_metadata_bytes,
+            idle_timeout_s=limits.idle_timeout.total_seconds(),
+            deadline_s=settings.run_deadline.total_seconds(),
+            media_types=media_types_taken(known.values()),
+            analyzers=sorted(known),
+            priorities=list(LANES),
+        )
+
+    return router

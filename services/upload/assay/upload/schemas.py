@@ -1,0 +1,71 @@
+"""HTTP bodies."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from assay.shared.problems import Problem, as_body
+from assay.upload.domain import AcceptedFile
+
+
+class Links(BaseModel):
+    """Absolute addresses of one file."""
+
+    self: str = Field(description="The file with its run and report")
+    events: str = Field(description="What happens to it, live (server-sent events)")
+    web: str = Field(description="Its page")
+
+
+class UploadedFile(BaseModel):
+    """A file that was taken in; its examination is on its way."""
+
+    file_id: UUID
+    run_id: UUID
+    status: Literal["queued"] = "queued"
+    filename: str = Field(description="As sent; control characters replaced, cut at 1024 characters")
+    size: int = Field(description="Bytes")
+    sha256: str
+    media_type: str = Field(description="Read from the content")
+    plan: list[str] = Field(description="The analyzers that will examine it")
+    links: Links
+
+    @classmethod
+    def of(cls, accepted: AcceptedFile, public_url: str) -> "UploadedFile":
+        """public_url: the origin that people use."""
+        file = accepted.file
+        self_link = f"{public_url}/api/v1/files/{file.file_id}"
+        return cls(
+            file_id=file.file_id,
+            run_id=accepted.run_id,
+            filename=file.filename,
+            size=file.size,
+            sha256=file.sha256,
+            media_type=file.media_type,
+            plan=list(accepted.plan),
+            links=Links(self=self_link, events=f"{self_link}/events", web=f"{public_url}/files/{file.file_id}"),
+        )
+
+
+class UploadedFiles(BaseModel):
+    """The outcome of each file of a request with several, in their order: an uploaded file, or a problem (RFC 9457)."""
+
+    files: list[UploadedFile | dict[str, Any]]
+
+
+class Limits(BaseModel):
+    """How much is taken, and of what."""
+
+    max_file_bytes: int = Field(description="Of a file, and of all files of one request together")
+    max_files_per_request: int
+    max_metadata_bytes: int
+    idle_timeout_s: float = Field(description="A request that sends nothing for so long is given up")
+    deadline_s: float = Field(description="A run ends at the latest so long after its request")
+    media_types: list[str] = Field(description="What the analyzers take: exact media types, or image/*")
+    analyzers: list[str]
+    priorities: list[str]
+
+
+def outcome_body(outcome: AcceptedFile | Problem, public_url: str) -> UploadedFile | dict[str, Any]:
+    """What a list of outcomes says of one file."""
+    return as_body(outcome) if isinstance(outcome, Problem) else UploadedFile.of(outcome, public_url)

@@ -1,0 +1,262 @@
+"""Taking files in: store the bytes, then announce the file and its first run in one transaction."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from assay.contracts import FileUploaded, RunRequested
+from assay.shared.clock import now
+from assay.shared.database import Transaction
+from assay.shared.ids import new_id
+from assay.shared.objects import ObjectStore, StorageError
+from assay.shared.outbox import Outbox
+from assay.shared.problems import Problem, UnavailableError
+from assay.upload import fields, metrics
+from assay.upload.catalog import Catalog
+from assay.upload.domain import AcceptedFile, Options, StoredFile, plan_for, shown_name
+from assay.upload.errors import (
+    EmptyFileError,
+    FileTooLargeError,
+    MissingFileError,
+    RefusedFileError,
+    TooManyFilesError,
+)
+from assay.upload.fields import Fields
+from assay.upload.media_type import MediaTypes, Sample
+from assay.upload.multipart import Part
+from assay.upload.repository import FileRepository, IntentRepository
+from assay.upload.settings import LimitsSettings
+from assay.upload.storing import ObjectWriter
+from assay.upload.sweeper import Sweeper
+
+log = structlog.get_logger(__name__)
+
+FILE_FIELD = "file"
+# A file is typed when this much of it has arrived, and refused then if its type is certain and not taken.
+FIRST_LOOK_BYTES = 64 * 1024
+# So much of a refused file is read over to hear of the other files of its request.
+SKIPPED_BYTES = 16 * 1024 * 1024
+
+Outcome = AcceptedFile | Problem
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """S3 or PostgreSQL away is not the client's fault."""
+    try:
+        yield
+    except (*StorageError, DBAPIError, PoolTimeoutError, OSError) as error:
+        log.error("storage_failed", exc_info=error)
+        raise UnavailableError("The storage does not answer. Nothing was kept; send the file again.") from error
+
+
+class UploadService:
+    """Use cases of uploading."""
+
+    def __init__(
+        self,
+        *,
+        transaction: Transaction,
+        store: ObjectStore,
+        outbox: Outbox,
+        catalog: Catalog,
+        media_types: MediaTypes,
+        sweeper: Sweeper,
+        limits: LimitsSettings,
+        run_deadline: timedelta,
+    ) -> None:
+        self._transaction = transaction
+        self._store = store
+        self._outbox = outbox
+        self._catalog = catalog
+        self._media_types = media_types
+        self._sweeper = sweeper
+        self._limits = limits
+        self._run_deadline = run_deadline
+
+    async def receive(self, owner_id: str, parts: AsyncIterator[Part]) -> list[Outcome]:
+        """Take in the files of one form; each has an outcome of its own, in the order of the form.
+
+        Raises Problem where the request as a whole is refused. Then, as for each refused file, nothing stays stored.
+        """
+        analyzers = await self._catalog.analyzers()
+        asked = Fields()
+        received: list[StoredFile | RefusedFileError] = []
+        with metrics.RECEIVING.track_inprogress():
+            try:
+                async for part in parts:
+                    if part.filename is None:
+                        await self._read_field(part, asked, frozenset(analyzers))
+                        continue
+                    self._check_file_part(part, len(received))
+                    try:
+                        file = await self._store_file(part, owner_id, asked.options)
+                    except RefusedFileError as refusal:
+                        received.append(refusal)
+                        await self._skip(part, received)
+                        continue
+                    if file is not None:
+                        received.append(file)
+                if not received:
+                    raise MissingFileError(
+                        f"Send the file in the field `{FILE_FIELD}`, with its name: curl -F {FILE_FIELD}=@photo.jpg …"
+                    )
+            except BaseException:
+                for each in received:
+                    if isinstance(each, StoredFile):
+                        await self._sweeper.discard(each.file_id)
+                raise
+        return [
+            each if isinstance(each, Problem) else await self._announce_or_discard(each, asked.options)
+            for each in received
+        ]
+
+    async def _read_field(self, part: Part, asked: Fields, known: frozenset[str]) -> None:
+        if part.name == FILE_FIELD:
+            raise MissingFileError(
+                f"The field `{FILE_FIELD}` is text without a file name. "
+                f"With curl, write an @ before the path: -F {FILE_FIELD}=@photo.jpg"
+            )
+        limit = fields.limit_of(part.name, self._limits.max_metadata_bytes)
+        raw = await part.read(limit)
+        if raw is None:
+            raise fields.too_long(part.name, limit)
+        asked.add(part.name, raw, known)
+
+    def _check_file_part(self, part: Part, count: int) -> None:
+        if part.name != FILE_FIELD:
+            raise MissingFileError(f"The file is in the field `{part.name[:64]}`; send it in the field `{FILE_FIELD}`.")
+        if count >= self._limits.max_files_per_request:
+            raise TooManyFilesError(
+                f"One request takes {self._limits.max_files_per_request} files. Send the others in another one.",
+                max_files_per_request=self._limits.max_files_per_request,
+            )
+
+    async def _store_file(self, part: Part, owner_id: str, options: Options) -> StoredFile | None:
+        """Bring one file into S3; None for a form's file field in which no file was chosen."""
+        file_id = new_id()
+        with structlog.contextvars.bound_contextvars(file_id=str(file_id)), storage_errors():
+            writer = ObjectWriter(
+                file_id, owner_id, transaction=self._transaction, store=self._store, sweeper=self._sweeper
+            )
+            try:
+                sample = Sample()
+                was_seen = False
+                async for chunk in part.chunks():
+                    sample.add(chunk)
+                    self._check_size(sample.size)
+                    if not was_seen and sample.size >= FIRST_LOOK_BYTES:
+                        was_seen = True
+                        await self._look(sample, options)
+                    await writer.write(chunk)
+                if sample.size == 0:
+                    if not part.filename:
+                        return None
+                    raise EmptyFileError("The file is empty: it has 0 bytes. Was it saved, or copied to its end?")
+                media_type = (await self._media_types.of(sample)).name
+                plan_for(await self._catalog.analyzers(), media_type, sample.size, options.analyzers)
+                sha256 = await writer.finish()
+            except BaseException:
+                await writer.discard()
+                raise
+        return StoredFile(
+            file_id=file_id,
+            owner_id=owner_id,
+            object_key=writer.key,
+            filename=shown_name(part.filename or ""),
+            declared_media_type=part.media_type,
+            media_type=media_type,
+            size=sample.size,
+            sha256=sha256,
+        )
+
+    def _check_size(self, size: int) -> None:
+        if size > self._limits.max_file_bytes:
+            raise FileTooLargeError(
+                f"Files of up to {self._limits.max_file_bytes} bytes are taken.",
+                max_file_bytes=self._limits.max_file_bytes,
+            )
+
+    async def _look(self, sample: Sample, options: Options) -> None:
+        """Refuse a file by its beginning, where that leaves no doubt."""
+        media_type = await self._media_types.of(sample)
+        if media_type.certain:
+            plan_for(await self._catalog.analyzers(), media_type.name, sample.size, options.analyzers)
+
+    async def _skip(self, part: Part, received: list[StoredFile | RefusedFileError]) -> None:
+        """Read over the rest of a refused file. Raises its refusal at once where much is left and nothing is lost."""
+        skipped = 0
+        async for chunk in part.chunks():
+            skipped += len(chunk)
+            if skipped > SKIPPED_BYTES and not any(isinstance(each, StoredFile) for each in received):
+                first = received[0]
+                assert isinstance(first, RefusedFileError)
+                raise first
+
+    async def _announce_or_discard(self, file: StoredFile, options: Options) -> Outcome:
+        with structlog.contextvars.bound_contextvars(file_id=str(file.file_id)):
+            try:
+                with storage_errors():
+                    plan = plan_for(await self._catalog.analyzers(), file.media_type, file.size, options.analyzers)
+                    accepted = AcceptedFile(file, new_id(), plan)
+                    await self._announce(accepted, options)
+            except Problem as problem:
+                if not await self._sweeper.discard(file.file_id) and await self._is_announced(file):
+                    return accepted
+                return problem
+            except BaseException:
+                await self._sweeper.discard(file.file_id)
+                raise
+            self._sweeper.release(file.file_id)
+            return accepted
+
+    async def _is_announced(self, file: StoredFile) -> bool:
+        """True if the commit took place although its acknowledgement got lost."""
+        with storage_errors():
+            async with self._transaction() as session:
+                return await FileRepository(session).exists(file.file_id)
+
+    async def _announce(self, accepted: AcceptedFile, options: Options) -> None:
+        """File, run and both events become true in one transaction, which also ends the intent."""
+        file, plan = accepted.file, accepted.plan
+        moment = now()
+        uploaded = FileUploaded(
+            occurred_at=moment,
+            file_id=file.file_id,
+            owner_id=file.owner_id,
+            filename=file.filename,
+            declared_media_type=file.declared_media_type,
+            media_type=file.media_type,
+            size=file.size,
+            sha256=file.sha256,
+            object_key=file.object_key,
+            metadata=options.metadata,
+        )
+        requested = RunRequested(
+            occurred_at=moment,
+            file_id=file.file_id,
+            owner_id=file.owner_id,
+            run_id=accepted.run_id,
+            run_number=1,
+            plan=plan,
+            deadline=moment + self._run_deadline,
+            media_type=file.media_type,
+            size=file.size,
+            sha256=file.sha256,
+            object_key=file.object_key,
+        )
+        async with self._transaction() as session:
+            if not await IntentRepository(session).fulfil(file.file_id):
+                raise UnavailableError("The upload was silent for too long and was given up. Send it again.")
+            files = FileRepository(session)
+            await files.add(file, moment)
+            await files.add_run(accepted, requested.run_number, options.lane, moment, requested.deadline)
+            await self._outbox.add(session, uploaded, topics=(options.lane,))
+            await self._outbox.add(session, requested, topics=(options.lane,))
+        metrics.UPLOADS.labels(topic=options.lane).inc()
+        metrics.UPLOAD_BYTES.inc(file.size)
+        log.info("file_uploaded", run_id=str(accepted.run_id), size=file.size, media_type=file.media_type)

@@ -1,0 +1,56 @@
+"""What the upload service reads from the environment."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from assay.shared.settings import AuthSettings, Block, DatabaseSettings, S3Settings, ServiceSettings
+
+GIB = 1024**3
+
+
+def _seconds(value: object) -> object:
+    """A bare number is seconds; anything else is left to pydantic, which reads ISO 8601."""
+    if isinstance(value, str):
+        try:
+            return timedelta(seconds=float(value))
+        except (ValueError, OverflowError):
+            return value
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_seconds)]
+
+
+class LimitsSettings(Block):
+    """How much is taken. All of it is told at `GET /api/v1/limits`."""
+
+    max_file_bytes: int = Field(
+        default=5 * GIB, ge=1, description="Bytes of a file, and of all files of one request together"
+    )
+    max_files_per_request: int = Field(default=100, ge=1, le=1000, description="Files in one request")
+    max_metadata_bytes: int = Field(
+        default=16 * 1024, ge=2, le=64 * 1024, description="Bytes of the JSON object in the field `metadata`"
+    )
+    idle_timeout: Duration = Field(
+        default=timedelta(seconds=60), description="A request that sends nothing for so long is given up; s or ISO 8601"
+    )
+
+
+class Settings(ServiceSettings):
+    """Settings of one upload process."""
+
+    s3: S3Settings
+    database: DatabaseSettings
+    auth: AuthSettings
+    limits: LimitsSettings = Field(default_factory=LimitsSettings)
+    public_url: str = Field(default="http://localhost:8080", description="Origin that people use; all links begin so")
+    run_deadline: Duration = Field(
+        default=timedelta(hours=24), gt=timedelta(0), description="From request to given up; seconds or ISO 8601"
+    )
+    intent_lease: Duration = Field(
+        default=timedelta(minutes=2),
+        ge=timedelta(seconds=1),
+        description="An upload whose process was silent for so long is swept; seconds or ISO 8601",
+    )
