@@ -31,7 +31,9 @@ LIMIT = 127  # quantised values beyond it say nothing
 _UNITS = 1024
 _BAND = 512
 _ROUNDING = 0.5  # standard deviation of a coefficient after pixels were rounded, in colour and back
+_SMOOTH_ROUNDING = 2.5  # in a smooth gradient rounding errors line up, and grow to this in low frequencies
 _OUTLIERS = 0.02
+_LEAST_SPEAKING = 3  # coefficients of a block; one with fewer is too smooth to judge
 _SCALES = np.geomspace(0.25, 180.0, 12)
 _SHARES = np.concatenate([np.arange(0.05, 1.0, 0.05), [0.98, 1.0]])
 _LARGEST_STEP = 80
@@ -158,8 +160,8 @@ def fit_frequency(counts: NDArray[np.int64], smooth: NDArray[np.int64], step: in
 
 
 def smallest_value(step: int) -> int:
-    """The smallest value that speaks: below it, rounding noise on a coefficient that was 0 may have made it."""
-    return 1 + math.ceil(2.5 * _ROUNDING / step - 0.5)
+    """The smallest value that speaks: below it, rounding alone may have made it of a 0."""
+    return 1 + max(0, math.ceil(_SMOOTH_ROUNDING / step - 0.5))
 
 
 def laplacian_weights(smooth: NDArray[np.int64]) -> Floats:
@@ -229,7 +231,10 @@ def block_evidence(coefficients: Coefficients, traces: list[Trace | None]) -> tu
         if trace is not None:
             lookup = torch.from_numpy(np.append(trace.evidence, 0.0)).to(values.device)
             total = total + lookup[frequency.clamp(max=LIMIT + 1)]
-    total = torch.where(coefficients.usable, total, 0.0)
     first = torch.tensor([trace.first_value if trace else 1 for trace in traces], device=values.device)
-    spoke = (values >= first[:, None, None]) & (values <= LIMIT) & coefficients.usable
+    spoke = (values >= first[:, None, None]) & (values <= LIMIT)
+    used = torch.tensor([trace is not None for trace in traces], device=values.device)
+    judged = coefficients.usable & ((spoke & used[:, None, None]).sum(0) >= _LEAST_SPEAKING)
+    total = torch.where(judged, total, 0.0)
+    spoke = spoke & judged
     return total.cpu().numpy(), spoke.cpu().numpy()

@@ -23,6 +23,7 @@ from assay.inference.analyzers.jpeg_forensics.votes import GRIDS, NO_VOTE
 _CHANCE = 1.0 / GRIDS
 _CELL_VOTES = 20  # of a cell's 64 pixels: fewer is what chance and texture give
 _MINIMUM_CELLS = 12
+_BAND = 64  # rows of cells counted at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,25 +67,24 @@ def tally(votes: Tensor) -> list[Tally]:
 
 def _tally_one(votes: Tensor) -> Tally:
     rows, columns = votes.shape[0] // BLOCK, votes.shape[1] // BLOCK
-    total = torch.bincount(votes.flatten().to(torch.int64) + 1, minlength=GRIDS + 1)[1:]
-    leader, leader_votes, cast = [], [], []
-    band = 64
-    for top in range(0, rows, band):
-        tall = min(band, rows - top)
+    total = torch.zeros(GRIDS, dtype=torch.int64, device=votes.device)
+    best, cast = [], []
+    for top in range(0, rows, _BAND):
+        tall = min(_BAND, rows - top)
         cells = votes[top * BLOCK : (top + tall) * BLOCK, : columns * BLOCK].reshape(tall, BLOCK, columns, BLOCK)
-        index = torch.arange(tall * columns, device=votes.device).reshape(tall, 1, columns, 1) * (GRIDS + 1)
-        counts = torch.bincount(
-            (index + cells.to(torch.int64) + 1).flatten(), minlength=tall * columns * (GRIDS + 1)
-        ).reshape(tall, columns, GRIDS + 1)[..., 1:]
-        best = (counts * GRIDS + torch.arange(GRIDS, device=votes.device)).amax(-1)
-        leader.append((best % GRIDS).to(torch.int16).cpu())
-        leader_votes.append((best // GRIDS).to(torch.int16).cpu())
-        cast.append(counts.sum(-1).to(torch.int16).cpu())
+        first = torch.arange(1, 1 + tall * columns * (GRIDS + 1), GRIDS + 1, dtype=torch.int32, device=votes.device)
+        index = first.reshape(tall, 1, columns, 1) + cells
+        counts = torch.bincount(index.flatten(), minlength=tall * columns * (GRIDS + 1))
+        counts = counts.reshape(tall, columns, GRIDS + 1)[..., 1:]
+        total += counts.sum((0, 1))  # the picture's border of incomplete cells does not vote
+        best.append((counts * GRIDS + torch.arange(GRIDS, device=votes.device)).amax(-1))
+        cast.append(counts.sum(-1))
+    leading = torch.cat(best).cpu().numpy()
     return Tally(
         total=total.cpu().numpy(),
-        leader=torch.cat(leader).numpy(),
-        leader_votes=torch.cat(leader_votes).numpy(),
-        cast=torch.cat(cast).numpy(),
+        leader=(leading % GRIDS).astype(np.int16),
+        leader_votes=(leading // GRIDS).astype(np.int16),
+        cast=torch.cat(cast).to(torch.int16).cpu().numpy(),
     )
 
 
@@ -103,7 +103,8 @@ def find_grids(counted: Tally, votes: NDArray[np.int8], file_grid: int | None) -
     for grid in range(GRIDS):
         if grid not in (main, file_grid) and counted.total[grid] >= _MINIMUM_CELLS * _CELL_VOTES:
             led = (counted.leader == grid) & (counted.leader_votes >= _CELL_VOTES)
-            for region in connected(open_close(led), _MINIMUM_CELLS)[:3]:
+            kept = open_close(led) if led.sum() >= _MINIMUM_CELLS else led
+            for region in connected(kept, _MINIMUM_CELLS)[:3]:
                 foreign.append(_measure(grid, region, counted, votes, log_tests))
     foreign.sort(key=lambda found: found.log10_nfa)
     return GridAnalysis(main=main, main_log10_nfa=main_log10_nfa, foreign=[f for f in foreign if f.log10_nfa < 0.0])

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from assay.inference.analyzers.jpeg_forensics.calibration import assess
 from assay.inference.analyzers.jpeg_forensics.dct import BLOCK
 from assay.inference.analyzers.jpeg_forensics.decoding import Picture
 from assay.inference.analyzers.jpeg_forensics.examination import Examination
@@ -16,21 +17,36 @@ LONGEST_SIDE = 1024
 _FULL_HEAT = 12.0  # nats around a block that are shown in the brightest colour
 _COLOURS = np.array([[40, 0, 90], [200, 30, 60], [255, 140, 0], [255, 245, 120]], dtype=np.float64)
 _PICTURE_LEVEL = 0.75
+_LEAST_MARKED = 0.5
+_FAINT = 0.3
+
+
+def suspect(picture: Picture, examination: Examination) -> NDArray[np.bool_]:
+    """Mark the blocks of the regions that the verdict rests on, (H // 8, W // 8), on the grid of `double_grid`."""
+    height, width = picture.luma.shape
+    marked = np.zeros((height // BLOCK, width // BLOCK), dtype=np.bool_)
+    assessment = assess(examination)
+    for region in [odd.region for odd in assessment.odd] + [foreign.region for foreign in assessment.foreign]:
+        part = region.mask[: marked.shape[0], : marked.shape[1]]
+        marked[: part.shape[0], : part.shape[1]] |= part
+    return marked
 
 
 def heat(picture: Picture, examination: Examination) -> NDArray[np.float32]:
-    """How much each block speaks for another history than the rest, 0..1.
+    """How much each block speaks for another history than the rest, 0..1; faint outside the regions that count.
 
-    Returns (H // 8, W // 8) on the grid from the upper left corner.
+    Returns (H // 8, W // 8) on the grid of `double_grid`.
     """
-    height, width = picture.luma.shape
-    result = np.zeros((height // BLOCK, width // BLOCK), dtype=np.float32)
+    marked = suspect(picture, examination)
+    result = np.where(marked, _LEAST_MARKED, 0.0).astype(np.float32)
     double = examination.double
     if double is not None and double.evidence is not None:
         warm = np.clip(double.evidence / _FULL_HEAT, 0.0, 1.0).astype(np.float32)
-        result[: warm.shape[0], : warm.shape[1]] = warm
+        there = (slice(warm.shape[0]), slice(warm.shape[1]))
+        result[there] = np.where(marked[there], np.maximum(result[there], warm), _FAINT * warm)
     for found in examination.grids.foreign:
-        result[found.region.mask[: result.shape[0], : result.shape[1]]] = 1.0
+        strong = found.region.mask[: marked.shape[0], : marked.shape[1]]
+        result[strong & marked] = 1.0
     return result
 
 
