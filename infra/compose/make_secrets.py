@@ -1,6 +1,6 @@
 """Makes the secrets that compose.yaml mounts, once: what is there already stays as it is.
 
-    python infra/compose/secrets.py [FOLDER]    FOLDER: default infra/compose/secrets
+    python infra/compose/make_secrets.py [FOLDER]    FOLDER: default infra/compose/secrets
 
 The folder can be entered by its owner only. The files in it can be read by all, because a container mounts a file and
 not the folder, and its user has another number than the owner.
