@@ -1,0 +1,47 @@
+"""Rules that need no database: what a status is, which news counts, what may be stored."""
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+AnalysisStatus = Literal["queued", "running", "completed", "failed"]
+FinalStatus = Literal["analyzed", "partially_analyzed", "failed"]
+
+TERMINAL = frozenset({"completed", "failed"})
+FINAL = frozenset({"analyzed", "partially_analyzed", "failed"})
+TIMED_OUT = "timed_out"
+NOT_FINISHED = "derived_files_not_finished"
+"""Code in a report's `missing`: files found inside were not examined in time."""
+
+
+def final_status(statuses: Iterable[str]) -> FinalStatus:
+    """Of a run whose analyses are all terminal; a run without any analysis has nothing that failed."""
+    ends = list(statuses)
+    failed = ends.count("failed")
+    if not failed:
+        return "analyzed"
+    return "failed" if failed == len(ends) else "partially_analyzed"
+
+
+def is_news(attempt: int, sequence: int, *, known_attempt: int, known_sequence: int) -> bool:
+    """True for progress that is further than what is known: of a later attempt, or later in the same one."""
+    return (attempt, sequence) > (known_attempt, known_sequence)
+
+
+def latest(times: Iterable[datetime | None], *, default: datetime) -> datetime:
+    """The latest of the times that are known."""
+    return max((time for time in times if time is not None), default=default)
+
+
+def storable(value: Any) -> Any:
+    """The value as PostgreSQL's text and JSONB take it: no NUL character, no infinity, no NaN."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {storable(key): storable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(each) for each in value]
+    return value

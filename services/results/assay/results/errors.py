@@ -1,0 +1,30 @@
+"""Errors of the results service and their codes."""
+
+from assay.shared.problems import Problem
+
+
+class UnknownFileError(Problem):
+    code, status, title = "file_not_found", 404, "There is no such file, or it is not yours"
+
+
+class UnknownRunError(Problem):
+    code, status, title = "run_not_found", 404, "This file has no such run"
+
+
+class UnknownArtifactError(Problem):
+    code, status, title = "artifact_not_found", 404, "This analysis made no such artifact"
+
+
+class BadCursorError(Problem):
+    code, status, title = "bad_cursor", 422, "The cursor is none that this service gave"
+
+
+class BearerNeededError(Problem):
+    code, status, title = "bearer_needed", 401, "A session is opened with a token, not with another session"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": 'Bearer realm="assay"'})
+
+
+class PositionTakenError(Exception):
+    """Another member of the group has already written what this record says; this transaction is rolled back."""

@@ -1,0 +1,161 @@
+"""From verdicts to a report. Pure: the same verdicts give the same report, in whatever order they came.
+
+**Score of a claim.** Every verdict gives a calibrated probability s that a claim is true, and how far it trusts that
+(confidence c). What it adds to what was believed before is its log-odds over the prior, shrunk by its confidence:
+
+    e = c * (logit(s) - logit(prior))        at most +-6.9 (a factor of 1000): no detector is beyond doubt
+    logit(score) = logit(prior) + (u1 + u2/2 + u3/2 + …) - (d1 + d2/2 + …)
+
+where u are the e above 0 and d the others' magnitudes, the strongest first. The prior is in every calibrated
+probability, so it is taken out of each and put back once. Analyzers look at the same bytes and are not independent, so
+of those that point the same way only the strongest counts in full. `inconclusive`, `not_applicable` and verdicts
+without a score add nothing; the summary mentions them.
+
+**Confidence of a claim.** The mean of the confidences on the side where the score lies, weighted by |e|, times the
+agreement |u - d| / (u + d): two equally strong verdicts that contradict each other leave none.
+
+**Signed declarations.** A verdict that rests on a valid content credential (`details.c2pa.validation_state` is Valid or
+Trusted, and weighted evidence points to the manifest) is not shrunk, and detectors that contradict it take nothing from
+the score; the contradiction is said and takes a quarter of the confidence.
+
+**Label.** Each claim has a conclusion: the label of the strongest verdict on the side where the score lies, or
+`inconclusive` where the agreement is under 0.4, where a media label has a score under 0.5, and for `authentic` without
+evidence of weight 4 or more. The report takes the conclusion that matters most: a finding, before a proof of
+authenticity, before an analyzer's own label without a score of 0.5 or more (`ham`, `transcribed`), before
+`no_findings`, before `inconclusive`; of several findings the one with the highest score. All are said in the summary.
+
+`authentic` stands against a weak finding, which then is mentioned; against a strong one (score 0.9 and confidence 0.5,
+or more) the report is `inconclusive` and says both.
+
+**Derived files.** What was found inside a file counts with its own report: where the file itself shows nothing, a
+finding in it is the report's.
+
+Sources: Genest & Zidek, "Combining probability distributions: a critique and an annotated bibliography", Statistical
+Science 1(1), 1986 (logarithmic pools); Satopää et al., "Combining multiple probability predictions using a simple logit
+model", International Journal of Forecasting 30(2), 2014 (pooling in log-odds). The constants are choices, not fits.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from assay.contracts import Evidence, MissingAnalysis, Report, Verdict
+from assay.contracts.verdicts import INCONCLUSIVE
+from assay.results import wording
+from assay.results.pooling import FINDING, MEDIA_LABELS, PROVEN, UNDECIDED, Conclusion, conclude, voice
+
+PRIOR = 0.5
+"""Analyzers are calibrated on sets in which the claim holds for half of the files."""
+
+STRONG_SCORE, STRONG_CONFIDENCE = 0.9, 0.5
+EVIDENCE_SHOWN = 40
+EVIDENCE_BYTES = 96 * 1024
+"""All evidence of a report together, so that its event stays far below 256 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one analysis of the plan ended: with a verdict, or with an error's code."""
+
+    analyzer: str
+    verdict: Verdict | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedReport:
+    """The report of a file that was found inside this one."""
+
+    file_id: str
+    filename: str
+    report: Report
+
+
+def fuse(
+    outcomes: Iterable[Outcome],
+    *,
+    derived: Iterable[DerivedReport] = (),
+    missing: Mapping[str, str] | None = None,
+    prior: float = PRIOR,
+) -> Report:
+    """The report of a run.
+
+    outcomes: one for each analyzer of the plan. derived: reports of files found inside. missing: analyzers whose
+    derived files were not finished in time, with the code that says so.
+    """
+    ordered = sorted(outcomes, key=lambda each: each.analyzer)
+    inside = sorted(derived, key=lambda each: each.file_id)
+    absent = _missing(ordered, missing or {})
+    voices = [voice(each.analyzer, each.verdict, prior) for each in ordered if each.verdict is not None]
+    claims = sorted({each.verdict.claim for each in voices})
+    conclusions = [conclude(claim, [each for each in voices if each.verdict.claim == claim], prior) for claim in claims]
+    conclusions = _weigh_proof(sorted(conclusions, key=_importance))
+    findings_inside = [each for each in inside if _is_finding(each.report)]
+    best = conclusions[0] if conclusions else None
+    if findings_inside and (best is None or best.rank != FINDING):
+        head = max(findings_inside, key=lambda each: (each.report.score or 0.0, each.file_id)).report
+        label, claim, score, confidence = head.label, head.claim, head.score, head.confidence
+    elif best is not None:
+        label, claim, score, confidence = best.label, best.claim, best.score, best.confidence
+    else:
+        label, claim, score, confidence = INCONCLUSIVE, None, None, 0.0
+    return Report(
+        label=INCONCLUSIVE if best is not None and best.rank == UNDECIDED and not findings_inside else label,
+        claim=claim if score is not None else None,
+        score=None if score is None else round(score, 4),
+        confidence=round(confidence, 4),
+        summary=wording.summary(
+            conclusions, voices, absent, [(each.filename or each.file_id, each.report) for each in findings_inside]
+        ),
+        evidence=_evidence(ordered, inside),
+        missing=absent,
+    )
+
+
+def _importance(conclusion: Conclusion) -> tuple[int, bool, float, str]:
+    return (conclusion.rank, conclusion.score is None, -(conclusion.score or 0.0), conclusion.claim)
+
+
+def _weigh_proof(conclusions: list[Conclusion]) -> list[Conclusion]:
+    """A proof of authenticity comes before weak findings; with strong ones against it, nothing is decided."""
+    proof = next((each for each in conclusions if each.rank == PROVEN), None)
+    findings = [each for each in conclusions if each.rank == FINDING]
+    if proof is None or not findings:
+        return conclusions
+    if any((each.score or 0.0) >= STRONG_SCORE and each.confidence >= STRONG_CONFIDENCE for each in findings):
+        first = replace(findings[0], label=INCONCLUSIVE, rank=UNDECIDED, confidence=findings[0].confidence / 2)
+        return [first, *conclusions]
+    return [proof, *(each for each in conclusions if each is not proof)]
+
+
+def _is_finding(report: Report) -> bool:
+    return report.label in MEDIA_LABELS or (report.score is not None and report.score >= 0.5)
+
+
+def _missing(outcomes: Sequence[Outcome], unfinished: Mapping[str, str]) -> tuple[MissingAnalysis, ...]:
+    failed = [(each.analyzer, each.error or "failed") for each in outcomes if each.verdict is None]
+    return tuple(MissingAnalysis(analyzer=name, code=code) for name, code in [*failed, *sorted(unfinished.items())])
+
+
+def _evidence(outcomes: Sequence[Outcome], derived: Sequence[DerivedReport]) -> tuple[Evidence, ...]:
+    """All evidence, the strongest first, each saying whose it is. Of verdicts that cannot tell it is context only."""
+    found: list[Evidence] = []
+    for outcome in outcomes:
+        if outcome.verdict is None:
+            continue
+        counts = outcome.verdict.label not in ("inconclusive", "not_applicable")
+        for each in outcome.verdict.evidence:
+            where = {**(each.where or {}), "analyzer": outcome.analyzer}
+            found.append(Evidence(text=each.text, weight=each.weight if counts else 0.0, where=where))
+    for child in derived:
+        for each in child.report.evidence:
+            where = {"file_id": child.file_id, **(each.where or {})}
+            found.append(Evidence(text=each.text, weight=each.weight, where=where))
+    found.sort(key=lambda each: -abs(each.weight))  # stable: equals stay in the order of their analyzers
+    shown: list[Evidence] = []
+    room = EVIDENCE_BYTES
+    for each in found[:EVIDENCE_SHOWN]:
+        room -= len(each.model_dump_json())
+        if room < 0:
+            break
+        shown.append(each)
+    return tuple(shown)

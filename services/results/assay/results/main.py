@@ -1,0 +1,109 @@
+"""Composition root: settings, clients, services, app. Run by `python -m assay.results.main`."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import structlog
+from fastapi import FastAPI
+
+from assay.results import routes, session
+from assay.results.consumers import TOPICS, build_consumer
+from assay.results.dead_letters import DeadLetters
+from assay.results.positions import Positions
+from assay.results.reading import Library
+from assay.results.service import RunService
+from assay.results.settings import Settings
+from assay.results.sweeper import Sweeper
+from assay.results.tables import SCHEMA
+from assay.results.tables import Outbox as OutboxTable
+from assay.results.views import Views
+from assay.shared import database, http, logs, tracing
+from assay.shared.auth import Authenticator
+from assay.shared.health import Health
+from assay.shared.kafka import Publisher, build_broker, ensure_topics
+from assay.shared.objects import ObjectStore
+from assay.shared.outbox import Outbox
+from assay.shared.settings import load
+
+log = structlog.get_logger(__name__)
+
+SERVICE = "results"
+SOURCE = "/assay/results"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build(settings: Settings) -> FastAPI:
+    """Wire everything; nothing is connected before the app's lifespan begins."""
+    engine = database.build_engine(settings.database, schema=SCHEMA)
+    transaction = database.transactions(engine)
+    publisher = Publisher(settings.kafka, source=SOURCE)
+    outbox = Outbox(engine, OutboxTable, publisher, schema=SCHEMA, source=SOURCE)
+    service = RunService(transaction=transaction, outbox=outbox)
+    positions = Positions(transaction, settings.kafka, TOPICS)
+    broker = build_broker(settings.kafka, client_id=f"assay-{SERVICE}-{settings.slot}")
+    consumer = build_consumer(
+        broker,
+        service=service,
+        positions=positions,
+        publisher=publisher,
+        slot=settings.slot,
+        window=settings.window,
+    )
+    sweeper = Sweeper(service, every_s=settings.sweep_seconds)
+    objects = ObjectStore(settings.s3)
+    authenticator = Authenticator(settings.auth)
+    library = Library(engine=engine, views=Views(settings.public_url))
+
+    health = Health()
+    health.needs("postgresql", lambda: database.check(engine))
+    health.needs("kafka", publisher.check)
+    health.needs("kafka group", consumer.check)
+    health.needs("s3", objects.check)
+    health.moves("consumer", consumer.seconds_stalled)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(engine.dispose)
+            stack.callback(objects.close)
+            await database.migrate(engine, schema=SCHEMA, scripts=MIGRATIONS)
+            await ensure_topics(settings.kafka)
+            # Stopped in the reverse order: the consumer drains, then what it wrote is sent, then Kafka is left.
+            await publisher.start()
+            stack.push_async_callback(publisher.stop)
+            stack.push_async_callback(broker.stop)
+            await outbox.start()
+            stack.push_async_callback(outbox.stop)
+            await sweeper.start()
+            stack.push_async_callback(sweeper.stop)
+            await consumer.start()
+            stack.push_async_callback(consumer.stop)
+            await broker.start()
+            log.info("started", settings=settings.model_dump(mode="json"))
+            yield
+            log.info("stopping")
+
+    return http.build_app(
+        title="Assay results",
+        routers=[
+            routes.build_router(
+                authenticator, library=library, objects=objects, dead_letters=DeadLetters(settings.kafka)
+            ),
+            routes.build_internal_router(authenticator, library=library),
+            session.build_router(authenticator, public_url=settings.public_url),
+        ],
+        health=health,
+        lifespan=lifespan,
+    )
+
+
+def main() -> None:
+    settings = load(Settings)
+    logs.install(SERVICE, settings.log)
+    tracing.install(SERVICE, settings.traces)
+    http.serve(build(settings), settings.http)
+
+
+if __name__ == "__main__":
+    main()

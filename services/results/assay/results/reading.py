@@ -1,0 +1,264 @@
+"""Use cases that read. What one owner has is invisible to another: every query names the owner."""
+
+import asyncio
+import base64
+import binascii
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import Select, func, select, text, true
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from assay.contracts import Artifact, Verdict
+from assay.contracts.topics import ANALYSES, FILES, FILES_BULK
+from assay.results.domain import FINAL
+from assay.results.errors import BadCursorError, UnknownArtifactError, UnknownFileError, UnknownRunError
+from assay.results.schemas import (
+    AnalyzerList,
+    AnalyzerStats,
+    AnalyzerView,
+    FilePage,
+    FileView,
+    RunView,
+    Snapshot,
+    Stats,
+    TopicPositions,
+)
+from assay.results.tables import Analysis, File, Position, RegisteredAnalyzer, Run
+from assay.results.views import Views
+from assay.shared.clock import now
+from assay.shared.ids import made_at
+
+YOUNG = timedelta(seconds=30)
+WAIT_S = 5.0
+ASK_AGAIN_S = 0.1
+SNAPSHOT_NEWEST = 100
+SNAPSHOT_UNFINISHED = 1000
+SNAPSHOT_TOPICS = (FILES, FILES_BULK, ANALYSES)
+NO_FILE = "There is no such file, or it is not yours, or it was deleted."
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list of files is narrowed to. media_type may end in `/*`; q is part of the file name."""
+
+    status: str | None = None
+    label: str | None = None
+    media_type: str | None = None
+    q: str | None = None
+
+
+class Library:
+    """What is known of files, for whoever owns them."""
+
+    def __init__(self, *, engine: AsyncEngine, views: Views) -> None:
+        self._engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        self._views = views
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncSession]:
+        """One consistent view over all queries of a use case."""
+        async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            yield session
+
+    async def file(self, owner_id: str, file_id: UUID) -> FileView:
+        """One file. A young id is waited for, up to 5 s. Raises UnknownFileError."""
+        await self._wait_for_young(owner_id, file_id)
+        async with self._reading() as session:
+            return (await self._show(session, [await self._find(session, owner_id, file_id)]))[0]
+
+    async def _find(self, session: AsyncSession, owner_id: str, file_id: UUID) -> File:
+        file = await session.get(File, file_id)
+        if file is None or file.owner_id != owner_id:
+            raise UnknownFileError(NO_FILE)
+        return file
+
+    async def _wait_for_young(self, owner_id: str, file_id: UUID) -> None:
+        """A link just answered works: its events may still be on their way. The wait tells nothing of other owners."""
+        born = made_at(file_id)
+        until = time.monotonic() + WAIT_S
+        while born is not None and abs(now() - born) < YOUNG and time.monotonic() < until:
+            async with self._reading() as session:
+                found = await session.scalar(
+                    select(File.file_id).where(File.file_id == file_id, File.owner_id == owner_id)
+                )
+            if found is not None:
+                return
+            await asyncio.sleep(ASK_AGAIN_S)
+
+    async def _show(self, session: AsyncSession, files: Sequence[File]) -> list[FileView]:
+        """Files with their newest run, its analyses and what was found inside; four queries, however many files."""
+        run_ids = [each.run_id for each in files if each.run_id is not None]
+        runs = {each.run_id: each for each in await session.scalars(select(Run).where(Run.run_id.in_(run_ids)))}
+        analyses: defaultdict[UUID, list[Analysis]] = defaultdict(list)
+        for analysis in await session.scalars(select(Analysis).where(Analysis.run_id.in_(run_ids))):
+            analyses[analysis.run_id].append(analysis)
+        derived: defaultdict[UUID, list[File]] = defaultdict(list)
+        file_ids = [each.file_id for each in files]
+        children = select(File).where(File.parent_file_id.in_(file_ids)).order_by(File.file_id)
+        for child in await session.scalars(children):
+            if child.parent_file_id is not None:
+                derived[child.parent_file_id].append(child)
+        return [
+            self._views.file(
+                each,
+                runs.get(each.run_id) if each.run_id else None,
+                analyses[each.run_id] if each.run_id else [],
+                derived[each.file_id],
+            )
+            for each in files
+        ]
+
+    async def files(self, owner_id: str, filters: Filters, *, limit: int, cursor: str | None) -> FilePage:
+        """A page of uploaded files, the newest first. Raises BadCursorError."""
+        query = _filtered(select(File).where(File.owner_id == owner_id, File.parent_file_id.is_(None)), filters)
+        if cursor is not None:
+            query = query.where(File.file_id < _read_cursor(cursor))
+        async with self._reading() as session:
+            found = (await session.scalars(query.order_by(File.file_id.desc()).limit(limit + 1))).all()
+            shown = found[:limit]
+            items = await self._show(session, shown)
+        return FilePage(items=items, next_cursor=_cursor(shown[-1].file_id) if len(found) > limit else None)
+
+    async def run(self, owner_id: str, file_id: UUID, number: int) -> RunView:
+        """One run of a file. Raises UnknownFileError, UnknownRunError."""
+        async with self._reading() as session:
+            await self._find(session, owner_id, file_id)
+            run = await self._run_of(session, file_id, number)
+            analyses = await session.scalars(select(Analysis).where(Analysis.run_id == run.run_id))
+            return self._views.run(run, analyses.all())
+
+    async def _run_of(self, session: AsyncSession, file_id: UUID, number: int | None) -> Run:
+        query = select(Run).where(Run.file_id == file_id)
+        if number is not None:
+            query = query.where(Run.run_number == number)
+        newest_first = query.order_by(Run.run_number.desc().nulls_last(), Run.run_id.desc())
+        run = (await session.scalars(newest_first.limit(1))).first()
+        if run is None:
+            raise UnknownRunError(f"This file has no run {number or 1}. GET the file to see its newest run.")
+        return run
+
+    async def artifact(self, owner_id: str, file_id: UUID, analyzer: str, name: str, number: int | None) -> Artifact:
+        """An artifact of the newest run, or of run `number`. Raises Unknown…Error."""
+        async with self._reading() as session:
+            await self._find(session, owner_id, file_id)
+            run = await self._run_of(session, file_id, number)
+            analysis = await session.get(Analysis, (run.run_id, analyzer))
+        if analysis is not None and analysis.verdict is not None:
+            for each in Verdict.model_validate(analysis.verdict).artifacts:
+                if each.name == name:
+                    return each
+        raise UnknownArtifactError("This analysis made no such artifact. The verdict in the file's answer lists them.")
+
+    async def analyzers(self) -> AnalyzerList:
+        """The analyzers at work, by name."""
+        async with self._reading() as session:
+            rows = await session.scalars(select(RegisteredAnalyzer).order_by(RegisteredAnalyzer.name))
+            return AnalyzerList(
+                items=[AnalyzerView(**each.manifest, registered_at=each.registered_at) for each in rows]
+            )
+
+    async def stats(self, owner_id: str | None) -> Stats:
+        """Counts over one owner's files, or over all where it is None. Derived files count too."""
+        mine = true() if owner_id is None else File.owner_id == owner_id
+        own_work = true() if owner_id is None else Analysis.owner_id == owner_id
+        scope: Literal["own", "all"] = "all" if owner_id is None else "own"
+        async with self._reading() as session:
+
+            async def counted(column: object) -> dict[str, int]:
+                rows = await session.execute(select(column, func.count()).where(mine).group_by(column))  # type: ignore[call-overload]
+                return {name: count for name, count in sorted(rows.all(), key=lambda row: str(row[0])) if name}
+
+            total, size = (
+                await session.execute(select(func.count(), func.coalesce(func.sum(File.size), 0)).where(mine))
+            ).one()
+            work = await session.execute(
+                select(Analysis.analyzer, Analysis.status, func.count(), func.avg(Analysis.duration_ms))
+                .where(own_work)
+                .group_by(Analysis.analyzer, Analysis.status)
+            )
+            analyses: defaultdict[str, dict[str, float]] = defaultdict(dict)
+            for analyzer, status, count, mean in work:
+                analyses[analyzer][status] = count
+                if status == "completed" and mean is not None:
+                    analyses[analyzer]["mean_duration_ms"] = round(float(mean), 1)
+            return Stats(
+                scope=scope,
+                files=total,
+                bytes=int(size or 0),
+                by_status=await counted(File.status),
+                by_label=await counted(File.label),
+                by_media_type=await counted(File.media_type),
+                analyses={name: AnalyzerStats.model_validate(counts) for name, counts in sorted(analyses.items())},
+            )
+
+    async def snapshot(self, owner_id: str, file_id: UUID | None) -> Snapshot:
+        """Rows and the Kafka positions that they reflect, read in one transaction.
+
+        One file, or the owner's newest 100 and those that are unfinished. Raises UnknownFileError.
+        """
+        if file_id is not None:
+            await self._wait_for_young(owner_id, file_id)
+        async with self._reading() as session:
+            if file_id is not None:
+                files: Sequence[File] = [await self._find(session, owner_id, file_id)]
+            else:
+                files = await self._newest_and_unfinished(session, owner_id)
+            return Snapshot(topics=await _topics(session), files=await self._show(session, files))
+
+    async def _newest_and_unfinished(self, session: AsyncSession, owner_id: str) -> Sequence[File]:
+        own = select(File).where(File.owner_id == owner_id, File.parent_file_id.is_(None)).order_by(File.file_id.desc())
+        newest = (await session.scalars(own.limit(SNAPSHOT_NEWEST))).all()
+        unfinished = await session.scalars(own.where(File.status.not_in(FINAL)).limit(SNAPSHOT_UNFINISHED))
+        together = {each.file_id: each for each in [*newest, *unfinished]}
+        return [together[file_id] for file_id in sorted(together, reverse=True)]
+
+
+async def _topics(session: AsyncSession) -> dict[str, TopicPositions]:
+    rows = (await session.scalars(select(Position))).all()
+    topics = {}
+    for topic in SNAPSHOT_TOPICS:
+        known = {row.partition: row for row in rows if row.topic == topic.name}
+        if not known:
+            continue
+        topics[topic.name] = TopicPositions(
+            id=next(iter(known.values())).topic_id,
+            positions={
+                str(number): known[number].next_offset if number in known else 0 for number in range(topic.partitions)
+            },
+        )
+    return topics
+
+
+def _filtered(query: Select[File], filters: Filters) -> Select[File]:
+    if filters.status is not None:
+        query = query.where(File.status == filters.status)
+    if filters.label is not None:
+        query = query.where(File.label == filters.label)
+    if filters.media_type is not None:
+        main, _, sub = filters.media_type.partition("/")
+        if sub == "*":
+            query = query.where(File.media_type.startswith(main + "/", autoescape=True))
+        else:
+            query = query.where(File.media_type == filters.media_type)
+    if filters.q:
+        query = query.where(File.filename.icontains(filters.q, autoescape=True))
+    return query
+
+
+def _cursor(file_id: UUID) -> str:
+    return base64.urlsafe_b64encode(file_id.bytes).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> UUID:
+    try:
+        return UUID(bytes=base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, binascii.Error) as error:
+        raise BadCursorError("Send `cursor` as `next_cursor` of the page before gave it, or leave it out.") from error

@@ -1,0 +1,118 @@
+"""HTTP entry points about files, runs, analyzers and what went wrong."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query
+from fastapi.responses import RedirectResponse
+
+from assay.contracts.analyzers import ANALYZER_NAME
+from assay.results.dead_letters import DeadLetters
+from assay.results.reading import Filters, Library
+from assay.results.schemas import AnalyzerList, DeadLetterList, FilePage, FileView, RunView, Snapshot, Stats, Status
+from assay.shared.auth import Authenticator, Principal
+from assay.shared.objects import ObjectStore
+from assay.shared.problems import ForbiddenError
+
+# Shown by a browser in place. SVG is not: it may carry scripts, and the gateway serves objects on the page's origin.
+INLINE = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
+NO_NUL = r"^[^\x00]*$"
+LARGEST_NUMBER = 2**31 - 1
+
+RunNumber = Annotated[int, Path(ge=1, le=LARGEST_NUMBER)]
+Text = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
+
+
+def build_router(
+    authenticator: Authenticator, *, library: Library, objects: ObjectStore, dead_letters: DeadLetters
+) -> APIRouter:
+    """The public `GET`s."""
+    router = APIRouter(prefix="/api/v1")
+    Caller = Annotated[Principal, Depends(authenticator.user)]  # noqa: N806  # a type
+    Operator = Annotated[Principal, Depends(authenticator.operator)]  # noqa: N806  # a type
+
+    @router.get("/files", tags=["files"])
+    async def list_files(
+        caller: Caller,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
+        cursor: Annotated[str | None, Query(max_length=100)] = None,
+        status: Status | None = None,
+        label: Text = None,
+        media_type: Annotated[
+            str | None, Query(max_length=200, pattern=NO_NUL, description="Exact, or `image/*`")
+        ] = None,
+        q: Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="Part of the file name")] = None,
+    ) -> FilePage:
+        """Your files, the newest first."""
+        filters = Filters(status=status, label=label, media_type=media_type, q=q)
+        return await library.files(caller.owner_id, filters, limit=limit, cursor=cursor)
+
+    @router.get("/files/{file_id}", tags=["files"])
+    async def show_file(caller: Caller, file_id: UUID) -> FileView:
+        """A file with its newest run: every analysis with stage, times and verdict, and the report."""
+        return await library.file(caller.owner_id, file_id)
+
+    @router.get("/files/{file_id}/runs/{run_number}", tags=["files"])
+    async def show_run(caller: Caller, file_id: UUID, run_number: RunNumber) -> RunView:
+        """One run of a file."""
+        return await library.run(caller.owner_id, file_id, run_number)
+
+    @router.get(
+        "/files/{file_id}/artifacts/{analyzer}/{name}",
+        tags=["files"],
+        status_code=307,
+        response_class=RedirectResponse,
+        response_description="A link to the bytes that works for 15 minutes",
+    )
+    async def show_artifact(
+        caller: Caller,
+        file_id: UUID,
+        analyzer: Annotated[str, Path(pattern=ANALYZER_NAME, max_length=64)],
+        name: Annotated[str, Path(pattern=NO_NUL, max_length=100)],
+        run: Annotated[int | None, Query(ge=1, le=LARGEST_NUMBER, description="Default: the newest run")] = None,
+    ) -> RedirectResponse:
+        """A file that an analyzer made: heat map, spectrogram, fields."""
+        artifact = await library.artifact(caller.owner_id, file_id, analyzer, name, run)
+        link = objects.link(
+            artifact.key,
+            filename=artifact.name,
+            media_type=artifact.media_type,
+            inline=artifact.media_type in INLINE,
+        )
+        # The link ages, so the redirect must not be kept longer than it.
+        return RedirectResponse(link, 307, headers={"Cache-Control": "private, max-age=300"})
+
+    @router.get("/analyzers", tags=["analyzers"])
+    async def list_analyzers(caller: Caller) -> AnalyzerList:
+        """The analyzers at work: what each takes, says and was evaluated on."""
+        return await library.analyzers()
+
+    @router.get("/stats", tags=["statistics"])
+    async def show_stats(
+        caller: Caller,
+        scope: Annotated[Literal["own", "all"], Query(description="`all`: over all owners, for operators")] = "own",
+    ) -> Stats:
+        """Counts over your files."""
+        if scope == "all" and not caller.is_operator:
+            raise ForbiddenError("Statistics over all owners are for operators. Leave `scope` out for your own.")
+        return await library.stats(None if scope == "all" else caller.owner_id)
+
+    @router.get("/dead-letters", tags=["operations"])
+    async def list_dead_letters(caller: Operator, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> DeadLetterList:
+        """Records that a consumer gave up on, the newest first; for operators."""
+        return await dead_letters.newest(limit)
+
+    return router
+
+
+def build_internal_router(authenticator: Authenticator, *, library: Library) -> APIRouter:
+    """What notify asks. The gateway does not route it."""
+    router = APIRouter(prefix="/internal/v1", include_in_schema=False)
+    Caller = Annotated[Principal, Depends(authenticator.user)]  # noqa: N806  # a type
+
+    @router.get("/snapshot")
+    async def snapshot(caller: Caller, file_id: UUID | None = None) -> Snapshot:
+        """Files and the Kafka positions that they reflect."""
+        return await library.snapshot(caller.owner_id, file_id)
+
+    return router

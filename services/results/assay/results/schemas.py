@@ -1,0 +1,181 @@
+"""HTTP bodies, with exactly the names of the public API."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from assay.contracts import AnalyzerManifest, Evidence, MissingAnalysis
+
+Status = Literal["queued", "running", "analyzed", "partially_analyzed", "failed"]
+
+
+class Schema(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class SelfLink(Schema):
+    self: str
+
+
+class FileLinks(Schema):
+    self: str
+    events: str = Field(description="Server-sent events of this file")
+    web: str = Field(description="The page that shows it")
+
+
+class ArtifactView(Schema):
+    name: str
+    media_type: str
+    title: str | None
+    size: int = Field(description="Bytes")
+    links: SelfLink
+
+
+class VerdictView(Schema):
+    label: str
+    score: float | None = Field(description="Calibrated probability that the claim is true")
+    confidence: float
+    claim: str
+    evidence: list[Evidence]
+    artifacts: list[ArtifactView]
+    details: dict[str, Any]
+    weights_sha256: str | None
+    reused_from: UUID | None
+
+
+class ErrorView(Schema):
+    code: str
+    message: str
+
+
+class AnalysisView(Schema):
+    analyzer: str
+    version: str | None
+    status: Literal["queued", "running", "completed", "failed"]
+    stage: str | None
+    fraction: float
+    attempt: int
+    queued_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    duration_ms: int | None
+    device: str | None
+    verdict: VerdictView | None
+    error: ErrorView | None
+
+
+class ReportView(Schema):
+    label: str
+    claim: str | None
+    score: float | None
+    confidence: float
+    summary: str
+    evidence: list[Evidence]
+    missing: list[MissingAnalysis]
+
+
+class RunView(Schema):
+    run_id: UUID
+    run_number: int | None = Field(description="Null until its request is read")
+    status: Status
+    deadline: datetime | None
+    requested_at: datetime | None
+    completed_at: datetime | None
+    analyses: list[AnalysisView]
+    report: ReportView | None
+
+
+class DerivedView(Schema):
+    """A file that was found inside another, in short; its own address has the rest."""
+
+    file_id: UUID
+    derived_by: str | None
+    filename: str | None
+    media_type: str | None
+    size: int | None
+    sha256: str | None
+    status: Status
+    label: str | None
+    links: FileLinks
+
+
+class FileView(Schema):
+    file_id: UUID
+    parent_file_id: UUID | None
+    filename: str | None
+    size: int | None = Field(description="Bytes")
+    sha256: str | None
+    media_type: str | None
+    created_at: datetime | None
+    status: Status
+    metadata: dict[str, Any]
+    run: RunView | None = Field(description="The newest run")
+    derived: list[DerivedView]
+    links: FileLinks
+
+
+class FilePage(Schema):
+    items: list[FileView]
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null at the end")
+
+
+class AnalyzerView(AnalyzerManifest):
+    registered_at: datetime
+
+
+class AnalyzerList(Schema):
+    items: list[AnalyzerView]
+
+
+class AnalyzerStats(Schema):
+    queued: int = 0
+    running: int = 0
+    completed: int = 0
+    failed: int = 0
+    mean_duration_ms: float | None = None
+
+
+class Stats(Schema):
+    scope: Literal["own", "all"]
+    files: int
+    bytes: int
+    by_status: dict[str, int]
+    by_label: dict[str, int]
+    by_media_type: dict[str, int]
+    analyses: dict[str, AnalyzerStats]
+
+
+class Who(Schema):
+    owner_id: str
+    scopes: list[str]
+
+
+class DeadLetterView(Schema):
+    """A record that a consumer gave up on. `partition` and `offset` are those of the dead letter itself."""
+
+    partition: int
+    offset: int
+    group: str | None
+    error: str | None
+    attempts: int | None
+    origin: str | None = Field(description="topic/partition/offset of the original record")
+    at: datetime | None
+    type: str | None = Field(description="`ce_type` of the original record")
+    key: str
+
+
+class DeadLetterList(Schema):
+    items: list[DeadLetterView] = Field(description="The newest first")
+    scanned: int = Field(description="Records read; older ones than these were not looked at")
+
+
+class TopicPositions(Schema):
+    id: UUID
+    positions: dict[str, int] = Field(description="Next offset by partition; all before it is in `files`")
+
+
+class Snapshot(Schema):
+    topics: dict[str, TopicPositions]
+    files: list[FileView]

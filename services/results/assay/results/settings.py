@@ -1,0 +1,24 @@
+"""Typed configuration of the results service."""
+
+from pydantic import Field
+
+from assay.shared.settings import AuthSettings, DatabaseSettings, S3Settings, ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """What the results service reads from the environment."""
+
+    s3: S3Settings
+    database: DatabaseSettings
+    auth: AuthSettings
+    public_url: str = Field(
+        default="http://localhost:8080", description="The origin that people use; every link begins with it"
+    )
+    peers: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description='Internal addresses of the other services for readiness and OpenAPI: {"upload": ["http://…"], …}',
+    )
+    window: int = Field(default=64, ge=1, le=1000, description="Records in work at once")
+    sweep_seconds: float = Field(
+        default=5.0, gt=0, le=3600, description="How often runs past their deadline are sought"
+    )
