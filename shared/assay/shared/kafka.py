@@ -2,13 +2,14 @@
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, TopicAlreadyExistsError, for_code
 from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
@@ -21,6 +22,7 @@ from assay.shared.settings import KafkaSettings
 log = structlog.get_logger(__name__)
 
 SEND_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 3.0
 
 
 def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext | None:
@@ -100,6 +102,13 @@ async def ensure_topics(settings: KafkaSettings, topics: Sequence[Topic] = ALL) 
         await admin.close()
 
 
+async def _close(producer: AIOKafkaProducer) -> None:
+    """Stop a producer. With the brokers away it would wait for them without end."""
+    with suppress(KafkaError, TimeoutError):
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await producer.stop()
+
+
 class Publisher:
     """Sends events; an idempotent producer, acknowledged by all replicas."""
 
@@ -108,19 +117,29 @@ class Publisher:
         self._source = source
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
+        self._is_broken = False
+        self._renewing = asyncio.Lock()
 
     async def start(self) -> None:
         """Connect. Raises KafkaConnectionError where no broker answers."""
-        self._producer = AIOKafkaProducer(
+        self._producer = await self._connect()
+
+    async def _connect(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
             **connection(self._settings), acks="all", enable_idempotence=True, linger_ms=0, max_request_size=1024 * 1024
         )
-        await self._producer.start()
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
 
     async def stop(self) -> None:
         """Send what is buffered and disconnect."""
         if self._producer is not None:
-            await self._producer.stop()
-            self._producer = None
+            producer, self._producer = self._producer, None
+            await _close(producer)
 
     async def publish(self, event: Event, *, topics: Sequence[str] | None = None) -> None:
         """Send one event to its topics (or to those named) and wait for the acknowledgement."""
@@ -140,15 +159,39 @@ class Publisher:
 
         The future ends with the acknowledgement.
         """
-        if self._producer is None:
-            raise KafkaError("the publisher is not started")
+        producer = await self._working_producer()
         async with asyncio.timeout(SEND_TIMEOUT_S):
-            sent = await self._producer.send(topic, value=value, key=key, headers=headers)
+            with self._noticing_failure():
+                sent = await producer.send(topic, value=value, key=key, headers=headers)
         return asyncio.ensure_future(self._acknowledged(topic, sent, headers))
+
+    async def _working_producer(self) -> AIOKafkaProducer:
+        """The producer, or a new one: an idempotent producer that lost its sequence fails every later record."""
+        async with self._renewing:
+            if self._producer is None:
+                raise KafkaError("the publisher is not started")
+            if self._is_broken:
+                broken, self._producer = self._producer, await self._connect()
+                self._is_broken = False
+                log.warning("producer_renewed")
+                # What it still holds has failed, or was given up by whoever waited for it.
+                await _close(broken)
+            return self._producer
+
+    @contextmanager
+    def _noticing_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaError as error:
+            # These concern one record, or the producer recovers from them by itself.
+            passing = isinstance(error, MessageSizeTooLargeError | KafkaTimeoutError) or error.retriable
+            self._is_broken |= not passing
+            raise
 
     async def _acknowledged(self, topic: str, sent: "asyncio.Future[Any]", headers: Headers) -> None:
         async with asyncio.timeout(SEND_TIMEOUT_S):
-            await sent
+            with self._noticing_failure():
+                await sent
         kind = next((value.decode() for name, value in headers if name == "ce_type"), "")
         metrics.PUBLISHED.labels(topic=topic, type=kind).inc()
 

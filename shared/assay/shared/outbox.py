@@ -1,8 +1,8 @@
 """Events that leave if and only if their transaction commits, rows of one key in order.
 
 A row is written in the transaction that makes it true. A sender owns shards of keys by advisory lock and sends the rows
-of a shard in id order; a commit only wakes it. Whoever writes a row holds a lock on what the key stands for (the file
-row), so that ids of one key are in the order of their commits.
+of a key in id order, each after the one before it was acknowledged; a commit only wakes it. Whoever writes a row holds
+a lock on what the key stands for (the file row), so that ids of one key are in the order of their commits.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ SHARDS = 8
 BATCH = 200
 POLL_S = 1.0
 RETRY_S = 1.0
+DRAIN_S = 5.0
 LOCK_SPACE = 0x_0A55
 
 
@@ -57,6 +58,7 @@ class Outbox:
         self._source = source
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._is_stopping = False
 
     async def add(self, session: AsyncSession, event: Event, *, topics: tuple[str, ...] | None = None) -> None:
         """Write an event's rows in the caller's transaction, with the trace that it runs in."""
@@ -88,14 +90,17 @@ class Outbox:
         self._task = asyncio.create_task(self._send_for_ever(), name=f"outbox {self._schema}")
 
     async def stop(self) -> None:
-        """Stop sending. What is left stays in the table for another replica or the next start."""
+        """Send what is there, for 5 s at most. What is left is for another replica or the next start."""
         if self._task is not None:
+            self._is_stopping = True
+            self._wake.set()
+            await asyncio.wait({self._task}, timeout=DRAIN_S)
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
 
     async def _send_for_ever(self) -> None:
-        while True:
+        while not self._is_stopping:
             try:
                 await self._own_and_send()
             except asyncio.CancelledError:
@@ -120,13 +125,14 @@ class Outbox:
                     owned |= await self._claim(connection, set(range(SHARDS)) - owned)
                     if owned and await self._send_batch(connection, owned):
                         continue
+                    if self._is_stopping:
+                        return
                     with suppress(TimeoutError):
                         async with asyncio.timeout(POLL_S):
                             await self._wake.wait()
             finally:
-                with suppress(Exception):  # the connection may be gone, and its locks with it
-                    await raw.remove_listener(self._channel, self._on_notify)
-                    await connection.execute(text("SELECT pg_advisory_unlock_all()"))
+                # Closed, not given back: the locks end with the connection, whatever state it is in.
+                await connection.invalidate()
 
     def _on_notify(self, *_: object) -> None:
         self._wake.set()
@@ -155,20 +161,27 @@ class Outbox:
         metrics.OUTBOX_PENDING.set(len(rows))
         if not rows:
             return False
-        # The producer is idempotent and keeps the order of these calls within a partition, also over its own retries.
-        sent = [
-            await self._publisher.enqueue(
-                row.topic,
-                row.key.encode(),
-                None if row.value is None else bytes(row.value),
-                [(name, value.encode()) for name, value in row.headers],
-            )
-            for row in rows
-        ]
-        results = await asyncio.gather(*sent, return_exceptions=True)
-        failed = next((result for result in results if isinstance(result, BaseException)), None)
-        if failed is not None:
-            # Everything is sent again, in order: a repeat is harmless, a gap followed by later rows of a key is not.
-            raise failed
-        await connection.execute(delete(table).where(table.id.in_([row.id for row in rows])))
+        keys: dict[str, list[Any]] = {}
+        for row in rows:
+            keys.setdefault(row.key, []).append(row)
+        sent: list[int] = []
+        results = await asyncio.gather(
+            *(self._send_in_order(each, sent) for each in keys.values()), return_exceptions=True
+        )
+        await connection.execute(delete(table).where(table.id.in_(sent)))
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
         return len(rows) == BATCH
+
+    async def _send_in_order(self, rows: list[Any], sent: list[int]) -> None:
+        """Send the rows of one key and note the ids of those acknowledged.
+
+        One after the other: were they sent together, the first might fail for good while the second gets through.
+        A repeat of a row, after an acknowledgement got lost, is harmless.
+        """
+        for row in rows:
+            value = None if row.value is None else bytes(row.value)
+            headers = [(name, text_value.encode()) for name, text_value in row.headers]
+            await self._publisher.send(row.topic, row.key.encode(), value, headers)
+            sent.append(row.id)
