@@ -148,10 +148,11 @@ def _mask(judge: Judge, content: bytes) -> NDArray[np.bool_]:
     picture = judge.prepare(content)
     examination = examine([picture], torch.device("cpu"))[0]
     blocks = suspect(picture, examination).repeat(BLOCK, 0).repeat(BLOCK, 1)
-    mask = np.zeros(picture.luma.shape, dtype=np.bool_)
+    height, width = picture.luma.shape
     left, top = examination.double_grid
-    part = blocks[: mask.shape[0] - top, : mask.shape[1] - left]
-    mask[top : top + part.shape[0], left : left + part.shape[1]] = part
+    part = blocks[: height - top, : width - left]
+    mask = np.zeros((height, width), dtype=np.bool_)
+    mask[top : top + len(part), left : left + part.shape[1]] = part
     return mask
 
 

@@ -36,5 +36,5 @@ def likely_quality(steps: dict[tuple[int, int], int]) -> tuple[int, bool]:
         table = standard_table(quality)
         return float(np.abs(np.log(np.array([table[at] for at in steps]) / known)).sum())
 
-    nearest = min(range(1, 101), key=distance)
+    nearest = min(range(100, 0, -1), key=distance)  # the higher of equals: 75 rather than 74
     return nearest, distance(nearest) == 0.0

@@ -1,0 +1,112 @@
+"""What the engine relies on: batches, determinism, devices, artifacts."""
+
+import pickle
+from importlib.metadata import entry_points
+from io import BytesIO
+
+import numpy as np
+import pytest
+import torch
+from analyzers.jpeg_forensics.conftest import Prepare
+from analyzers.jpeg_forensics.drawn import PASTED, encoded, pasted, photo
+from PIL import Image
+
+from assay.inference.analyzers.jpeg_forensics import JpegForensics, JpegForensicsSettings
+from assay.inference.analyzers.jpeg_forensics.decoding import Picture
+from assay.inference.analyzers.jpeg_forensics.examination import examine
+from assay.inference.analyzers.jpeg_forensics.heatmap import LONGEST_SIDE
+from assay.inference.analyzers.jpeg_forensics.votes import grid_votes
+
+
+@pytest.fixture
+def batch(prepare: Prepare) -> list[Picture]:
+    """Different shapes, formats, tables and grids, mixed."""
+    return [
+        prepare(content)
+        for content in (
+            encoded(pasted(), 90),
+            encoded(photo(7, 128, 200), 75),
+            encoded(photo(8), 60),
+            encoded(pasted(80)),
+            encoded(photo(9, 128, 200)),
+            encoded(pasted(66), 85),
+        )
+    ]
+
+
+def test_it_is_registered() -> None:
+    (entry,) = entry_points(group="assay.analyzers", name="jpeg-forensics")
+    assert entry.load() is JpegForensics
+
+
+def test_a_batch_gives_what_each_picture_gives_alone(analyzer: JpegForensics, batch: list[Picture]) -> None:
+    assert analyzer.infer(batch) == [analyzer.infer([picture])[0] for picture in batch]
+
+
+def test_an_empty_batch_gives_nothing(analyzer: JpegForensics) -> None:
+    assert analyzer.infer([]) == []
+
+
+def test_findings_repeat_exactly(batch: list[Picture]) -> None:
+    first, second = (JpegForensics(JpegForensicsSettings()) for _ in range(2))
+    assert first.infer(batch) == second.infer(batch) == first.infer(batch)
+
+
+def test_labels_and_claims_are_those_of_the_manifest(analyzer: JpegForensics, batch: list[Picture]) -> None:
+    for finding in analyzer.infer(batch):
+        assert finding.label in analyzer.manifest.labels
+        assert finding.claim in analyzer.manifest.claims
+        assert finding.evidence
+
+
+def test_prepared_pictures_can_be_sent_to_another_process(analyzer: JpegForensics, batch: list[Picture]) -> None:
+    assert analyzer.infer(pickle.loads(pickle.dumps(batch))) == analyzer.infer(batch)  # noqa: S301
+
+
+@pytest.mark.parametrize("remembered", [True, False], ids=["just judged", "measured again"])
+def test_the_heat_map_is_warm_where_the_paste_is(prepare: Prepare, remembered: bool) -> None:
+    analyzer = JpegForensics(JpegForensicsSettings())
+    picture = prepare(encoded(pasted(), 90))
+    finding = analyzer.infer([picture])[0]
+    (rendering,) = (analyzer if remembered else JpegForensics(JpegForensicsSettings())).explain(picture, finding)
+    assert (rendering.name, rendering.media_type) == ("heatmap.png", "image/png")
+    with Image.open(BytesIO(rendering.data)) as image:
+        image.verify()
+    with Image.open(BytesIO(rendering.data)) as image:
+        assert (image.format, image.size) == ("PNG", (320, 256))
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    warmth = pixels[..., 0] - pixels[..., 2]
+    outside = np.ones(warmth.shape, bool)
+    outside[80:224, 104:264] = False
+    assert warmth[PASTED].mean() > 60
+    assert abs(warmth[outside].mean()) < 10
+
+
+def test_the_heat_map_of_a_large_picture_is_made_smaller(analyzer: JpegForensics, prepare: Prepare) -> None:
+    picture = prepare(encoded(photo(3, 900, 1500), 85))
+    (rendering,) = analyzer.explain(picture, analyzer.infer([picture])[0])
+    with Image.open(BytesIO(rendering.data)) as image:
+        assert image.size == (LONGEST_SIDE, 614)
+
+
+def test_votes_do_not_depend_on_tiles(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+    luma = torch.from_numpy(prepare(encoded(photo(2), 75)).luma)[None]
+    whole = grid_votes(luma)
+    monkeypatch.setattr("assay.inference.analyzers.jpeg_forensics.votes._TILE", (17, 40))
+    assert torch.equal(grid_votes(luma), whole)
+
+
+if torch.cuda.is_available():
+
+    def test_a_gpu_finds_exactly_what_a_cpu_finds(batch: list[Picture]) -> None:
+        cpu, gpu = (JpegForensics(JpegForensicsSettings()) for _ in range(2))
+        cpu.load("cpu")
+        gpu.load("cuda")
+        assert gpu.infer(batch) == cpu.infer(batch)
+
+    def test_a_gpu_votes_exactly_as_a_cpu(batch: list[Picture]) -> None:
+        for picture in batch:
+            luma = torch.from_numpy(picture.luma)[None]
+            assert torch.equal(grid_votes(luma.cuda()).cpu(), grid_votes(luma))
+            one, other = (examine([picture], torch.device(name))[0] for name in ("cpu", "cuda"))
+            assert one.double is None or np.array_equal(one.double.evidence, other.double.evidence)
