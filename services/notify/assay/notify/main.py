@@ -1,0 +1,80 @@
+"""Composition root of the notify service: `python -m assay.notify.main`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI
+
+from assay.notify.fanout import Fanout
+from assay.notify.position import TOPICS
+from assay.notify.reader import End
+from assay.notify.replay import Replay
+from assay.notify.ring import Ring
+from assay.notify.routes import build_router
+from assay.notify.service import StreamService
+from assay.notify.settings import Settings
+from assay.notify.snapshots import Snapshots
+from assay.notify.sse import AbortableProtocol
+from assay.notify.tailer import Tailer
+from assay.shared import logs, tracing
+from assay.shared.auth import Authenticator
+from assay.shared.health import Health
+from assay.shared.http import build_app, serve
+from assay.shared.kafka import ensure_topics
+from assay.shared.settings import load
+
+log = structlog.get_logger(__name__)
+
+
+def build(settings: Settings, ring: Ring, fanout: Fanout) -> FastAPI:
+    """The app, from its settings."""
+    tailer = Tailer(settings.kafka, settings.ring, ring, fanout)
+    replay = Replay(settings.kafka, settings.replay)
+    snapshots = Snapshots(settings.results_url)
+    service = StreamService(
+        ring=ring,
+        fanout=fanout,
+        tailer=tailer,
+        replay=replay,
+        snapshots=snapshots,
+        reader=settings.reader,
+        heartbeat_s=settings.heartbeat,
+    )
+    health = Health()
+    health.needs("kafka", tailer.check)
+    health.needs("results", snapshots.check)
+    health.moves("tailer", tailer.seconds_stalled)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await ensure_topics(settings.kafka, TOPICS)
+        await tailer.start()
+        log.info("notify_started", port=settings.http.port)
+        yield
+        await tailer.stop()
+        await replay.stop()
+        await snapshots.stop()
+        log.info("notify_stopped")
+
+    router = build_router(service, Authenticator(settings.auth))
+    return build_app(title="Assay: notify", routers=[router], health=health, lifespan=lifespan)
+
+
+def main() -> None:
+    """Run the service until SIGTERM."""
+    settings = load(Settings)
+    logs.install("notify", settings.log)
+    tracing.install("notify", settings.traces)
+    ring = Ring(max_events=settings.ring.max_events, max_bytes=settings.ring.max_bytes)
+    fanout = Fanout(ring)
+    serve(
+        build(settings, ring, fanout),
+        settings.http,
+        before_drain=lambda: fanout.end_all(End.SHUTDOWN),
+        protocol=AbortableProtocol,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Opens streams: state first, then the log; or the log alone, from where a client was.
+
+Positions decide, not moments. Whatever a snapshot or an id does not cover is in the ring, or is read from Kafka. The
+last step (what is missing from the ring, what it has, attaching to what comes) runs without giving way to anything
+else, so nothing falls between and nothing comes twice. While results answers, nothing is buffered for the client.
+"""
+
+from assay.notify import metrics
+from assay.notify.domain import Audience, AwaitedRun, LoggedEvent
+from assay.notify.errors import ForeignPositionError, ReplayRefusedError, StreamNotReadyError
+from assay.notify.fanout import Fanout
+from assay.notify.position import Cursor, Positions, View
+from assay.notify.reader import Reader
+from assay.notify.replay import Replay
+from assay.notify.ring import Ring
+from assay.notify.settings import ReaderSettings
+from assay.notify.snapshots import Snapshot, Snapshots
+from assay.notify.stream import Stream
+from assay.notify.tailer import Tailer
+from assay.shared.auth import Principal
+
+# While Kafka is read the ring moves on, and its end with it; each further round is far shorter than the one before.
+ROUNDS = 4
+
+
+class StreamService:
+    """Opens and closes streams."""
+
+    def __init__(
+        self,
+        *,
+        ring: Ring,
+        fanout: Fanout,
+        tailer: Tailer,
+        replay: Replay,
+        snapshots: Snapshots,
+        reader: ReaderSettings,
+        heartbeat_s: float,
+    ) -> None:
+        self._ring = ring
+        self._fanout = fanout
+        self._tailer = tailer
+        self._replay = replay
+        self._snapshots = snapshots
+        self._reader = reader
+        self._heartbeat_s = heartbeat_s
+
+    async def open(
+        self, principal: Principal, audience: Audience, *, last_event_id: str | None, until_completed: bool
+    ) -> Stream | None:
+        """A stream for an audience; None where the client has seen the end of what it waited for.
+
+        last_event_id: where the client was. One that says nothing to us begins with a new snapshot.
+        Raises NotFoundError for a file that is not the caller's, StreamNotReadyError or UnavailableError where the
+        stream cannot start now. Every stream must be closed.
+        """
+        await self._tailer.caught_up()
+        cursor = self._cursor(audience, last_event_id)
+        if cursor is not None and cursor.finished and until_completed:
+            return None
+        snapshot: Snapshot | None = None
+        if cursor is None or audience.file_id is not None:
+            # Also who goes on from an id must own the file, and may wait for its current run.
+            snapshot = await self._snapshot(audience, principal)
+        awaited = AwaitedRun(snapshot.files[0]) if snapshot is not None and until_completed else None
+        if cursor is not None:
+            if awaited is not None and self._has_seen_end(audience, cursor, awaited):
+                return None
+            stream = await self._continue(audience, cursor, awaited)
+            if stream is not None:
+                metrics.STREAMS.labels(stream=audience.kind, begun="continued").inc()
+                return stream
+        stream = await self._begin(audience, snapshot or await self._snapshot(audience, principal), awaited)
+        metrics.STREAMS.labels(stream=audience.kind, begun="snapshot").inc()
+        return stream
+
+    def close(self, stream: Stream) -> None:
+        """Forget a stream's reader."""
+        self._fanout.detach(stream.reader)
+
+    def _view(self, audience: Audience) -> View:
+        layout = self._ring.layout
+        return layout.everything if audience.file_id is None else layout.of_file(audience.file_id)
+
+    def _cursor(self, audience: Audience, last_event_id: str | None) -> Cursor | None:
+        if not last_event_id:
+            return None
+        try:
+            return self._view(audience).decode(last_event_id)
+        except ForeignPositionError:
+            return None
+
+    async def _snapshot(self, audience: Audience, principal: Principal) -> Snapshot:
+        snapshot = await self._snapshots.of(audience, principal)
+        if snapshot.layout != self._ring.layout:
+            # A topic was made anew and one of the two services has not noticed.
+            self._tailer.doubt()
+            raise StreamNotReadyError("The topics were made anew. Try again in a few seconds.")
+        return snapshot
+
+    async def _begin(self, audience: Audience, snapshot: Snapshot, awaited: AwaitedRun | None) -> Stream:
+        """Snapshot, then everything later."""
+        data = snapshot.files[0] if audience.file_id is not None else {"files": snapshot.files}
+        try:
+            return await self._join(audience, snapshot.positions, data, awaited, clamp=True)
+        except ReplayRefusedError as error:
+            raise StreamNotReadyError(f"What is known of the files lags behind the log ({error}).") from error
+
+    async def _continue(self, audience: Audience, cursor: Cursor, awaited: AwaitedRun | None) -> Stream | None:
+        """Everything after a position; None where a new snapshot is needed."""
+        try:
+            if await self._is_ahead_of_kafka(audience, cursor):
+                return None
+            stream = await self._join(audience, cursor.positions, None, awaited, clamp=False)
+        except ReplayRefusedError:
+            return None
+        if awaited is not None and awaited.is_complete and not any(map(awaited.is_end, stream.rest)):
+            # Its end lies before what the ring knows, or is not in Kafka yet. The state says it in either case.
+            self.close(stream)
+            return None
+        return stream
+
+    def _has_seen_end(self, audience: Audience, cursor: Cursor, awaited: AwaitedRun) -> bool:
+        """True if the ring knows the end of the current run, and that it lies before the client's position."""
+        ends = [
+            entry
+            for entry in self._ring.since(audience, (0,) * len(cursor.positions))
+            if entry.event is not None and awaited.is_end(entry.event)
+        ]
+        return awaited.is_complete and any(entry.offset < cursor.positions[entry.slot] for entry in ends)
+
+    async def _is_ahead_of_kafka(self, audience: Audience, cursor: Cursor) -> bool:
+        """True for an id with offsets that do not exist. One a little ahead of the ring comes from another replica."""
+        high = self._ring.high
+        ahead = [slot for slot in self._view(audience).slots if cursor.positions[slot] > high[slot]]
+        if not ahead:
+            return False
+        ends = await self._replay.ends(self._ring.layout, ahead)
+        return any(cursor.positions[slot] > ends[slot] for slot in ahead)
+
+    async def _join(
+        self, audience: Audience, floor: Positions, snapshot: object, awaited: AwaitedRun | None, *, clamp: bool
+    ) -> Stream:
+        """Bring together what Kafka, the ring and the future have after `floor`."""
+        layout, view = self._ring.layout, self._view(audience)
+        reached = floor
+        replayed: list[LoggedEvent] = []
+        for _ in range(ROUNDS):
+            missing = self._ring.missing(view, reached)
+            if not missing:
+                break
+            replayed += await self._replay.read(layout, missing, audience, clamp=clamp)
+            reached = tuple(missing.get(slot, (0, position))[1] for slot, position in enumerate(reached))
+            if self._ring.layout is not layout:
+                raise ReplayRefusedError("the ring began anew meanwhile")
+        else:
+            raise ReplayRefusedError("the log grows faster than it can be read")
+        # No await from here to attach.
+        stream = Stream(
+            Reader(audience, view, max_events=self._reader.max_events, max_bytes=self._reader.max_bytes),
+            self._ring,
+            floor=floor,
+            snapshot=snapshot,
+            replayed=self._without_deleted(replayed),
+            reached=reached,
+            missed=self._ring.since(audience, reached),
+            awaited=awaited,
+            heartbeat_s=self._heartbeat_s,
+        )
+        self._fanout.attach(stream.reader)
+        return stream
+
+    def _without_deleted(self, events: list[LoggedEvent]) -> list[LoggedEvent]:
+        """Kafka keeps what a deleted file once said; a stream does not repeat it."""
+        gone = {event.file_id for event in events if event.deletes}
+        gone |= {each.file_id for each in events if self._ring.is_deleted(Audience.of(each)[0])}
+        return [event for event in events if event.deletes or event.file_id not in gone]

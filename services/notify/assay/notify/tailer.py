@@ -1,0 +1,174 @@
+"""Follows the lanes and `assay.analyses`: all partitions, without a group, so that every replica sees every event."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from assay.contracts import MalformedEventError
+from assay.notify import metrics
+from assay.notify.domain import parse
+from assay.notify.errors import StreamNotReadyError
+from assay.notify.fanout import Fanout
+from assay.notify.position import TOPICS, Layout
+from assay.notify.reader import End
+from assay.notify.ring import Ring
+from assay.notify.settings import RingSettings
+from assay.shared.kafka import connection
+from assay.shared.settings import KafkaSettings
+from assay.shared.topic_ids import topic_ids
+
+log = structlog.get_logger(__name__)
+
+POLL_MS = 500
+BATCH = 500
+RETRY_S = 1.0
+# A request that comes while the ring is being filled waits so long.
+PATIENCE_S = 10.0
+
+
+class Tailer:
+    """Fills the ring and feeds the fan-out. Outlives the broker: it connects again and goes on where it was."""
+
+    def __init__(self, kafka: KafkaSettings, settings: RingSettings, ring: Ring, fanout: Fanout) -> None:
+        self._kafka = kafka
+        self._settings = settings
+        self._ring = ring
+        self._fanout = fanout
+        self._consumer: AIOKafkaConsumer | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._caught_up = asyncio.Event()
+        self._doubted = False
+        self._lost = False
+        self._moved_at = time.monotonic()
+
+    async def start(self) -> None:
+        """Begin to read. `caught_up` tells when the ring is filled."""
+        self._task = asyncio.create_task(self._follow_for_ever(), name="tailer")
+
+    async def stop(self) -> None:
+        """Read no more."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def caught_up(self) -> None:
+        """Wait until everything that was in Kafka at the start was read. Raises StreamNotReadyError after 10 s."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._caught_up.wait()
+        except TimeoutError as error:
+            raise StreamNotReadyError("Events are still being read from Kafka. Try again in a few seconds.") from error
+
+    async def check(self) -> None:
+        """Raise where the ring is not filled yet or the broker does not answer; for `/readyz`."""
+        if not self._caught_up.is_set() or self._consumer is None:
+            raise KafkaError("not caught up with the topics yet")
+        await self._consumer.end_offsets([self._ring.layout.partitions[0]])
+
+    def seconds_stalled(self) -> float:
+        """How long it was neither reading nor trying to; for `/healthz`."""
+        return time.monotonic() - self._moved_at
+
+    def doubt(self) -> None:
+        """Somebody saw other topic ids: connect again and ask for them."""
+        self._doubted = True
+
+    async def _follow_for_ever(self) -> None:
+        while True:
+            try:
+                await self._follow()
+            except OffsetOutOfRangeError as error:
+                # Retention overtook us, or the log lost its end. Readers go on by id, or by a new snapshot.
+                log.warning("ring_lost", reason=str(error))
+                self._caught_up.clear()
+                self._lost = True
+            except (KafkaError, TimeoutError, OSError) as error:
+                log.warning("tailer_postponed", reason=str(error) or type(error).__name__)
+            except Exception as error:  # a bug here must not silence every stream
+                log.error("tailer_failed", exc_info=error)
+            self._moved_at = time.monotonic()
+            await asyncio.sleep(RETRY_S)
+
+    async def _follow(self) -> None:
+        self._doubted = False
+        ids = await topic_ids(self._kafka, [topic.name for topic in TOPICS])
+        layout = Layout(tuple(ids[topic.name] for topic in TOPICS))
+        consumer = AIOKafkaConsumer(
+            **connection(self._kafka),
+            client_id="assay-notify",
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+        )
+        try:
+            await consumer.start()
+            consumer.assign(list(layout.partitions))
+            if self._lost or not self._ring.is_begun or self._ring.layout != layout:
+                self._caught_up.clear()
+                self._lost = False
+                self._ring.reset(layout, await self._starts(consumer, layout))
+                self._fanout.end_all(End.RESET)
+            for partition, position in zip(layout.partitions, self._ring.high, strict=True):
+                consumer.seek(partition, position)
+            self._consumer = consumer
+            await self._read(consumer, layout)
+        finally:
+            self._consumer = None
+            await consumer.stop()
+
+    async def _starts(self, consumer: AIOKafkaConsumer, layout: Layout) -> list[int]:
+        """Where to begin: at most so many minutes and events back, the events shared out by how many there are."""
+        partitions = list(layout.partitions)
+        begins = await consumer.beginning_offsets(partitions)
+        ends = await consumer.end_offsets(partitions)
+        since = int((time.time() - self._settings.minutes * 60) * 1000)
+        young = await consumer.offsets_for_times(dict.fromkeys(partitions, since))
+        first = {
+            partition: max(begins[partition], found.offset if (found := young.get(partition)) else ends[partition])
+            for partition in partitions
+        }
+        count = sum(ends[partition] - first[partition] for partition in partitions)
+        share = min(1.0, self._settings.max_events / count) if count else 1.0
+        log.info("ring_begins", records=int(count * share))
+        return [ends[partition] - int((ends[partition] - first[partition]) * share) for partition in layout.partitions]
+
+    async def _read(self, consumer: AIOKafkaConsumer, layout: Layout) -> None:
+        ends = await consumer.end_offsets(list(layout.partitions))
+        while not self._doubted:
+            batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH)
+            self._moved_at = time.monotonic()
+            for partition, records in batches.items():
+                self._take(layout.slots[partition], partition, records)
+            if not batches:
+                # What is no record of ours (a transaction's mark, say) moves the position too.
+                for slot, partition in enumerate(layout.partitions):
+                    self._ring.advance(slot, await consumer.position(partition))
+            if not self._caught_up.is_set() and all(
+                high >= ends[partition] for high, partition in zip(self._ring.high, layout.partitions, strict=True)
+            ):
+                self._caught_up.set()
+                log.info("ring_filled")
+
+    def _take(self, slot: int, partition: TopicPartition, records: list[ConsumerRecord]) -> None:
+        for record in records:
+            try:
+                event = parse(slot, record.offset, record.timestamp, record.value, tuple(record.headers))
+            except MalformedEventError as error:
+                log.warning(
+                    "event_malformed",
+                    topic=partition.topic,
+                    partition=partition.partition,
+                    offset=record.offset,
+                    reason=str(error),
+                )
+                event = None
+            if event is None:
+                metrics.SKIPPED.labels(topic=partition.topic).inc()
+                self._ring.advance(slot, record.offset + 1)
+            else:
+                self._fanout.publish(event)
