@@ -57,23 +57,27 @@ def folder() -> Path:
     return Path(sys.prefix) / "share" / "assay" / f"kafka-{VERSION}"
 
 
-def missing_bytes() -> int:
-    """How much is still to be downloaded."""
-    return sum(jar.size for jar in locked_jars() if not _is_whole(folder() / jar.file_name, jar))
-
-
 def ensure(say: Callable[[str], None]) -> Path:
     """Download what is missing and return the folder of the jars. `say` gets lines of progress.
 
     Safe to be called by several processes at once. Raises StackError when the registry cannot be reached.
     """
     target = folder()
-    target.mkdir(parents=True, exist_ok=True)
-    with _locked(target / ".lock"):
-        missing = [jar for jar in locked_jars() if not _is_whole(target / jar.file_name, jar)]
-        if missing:
-            _download(missing, target, say)
+    if not _missing(target):
+        return target
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with _locked(target / ".lock"):
+            missing = _missing(target)
+            if missing:
+                _download(missing, target, say)
+    except OSError as error:
+        raise StackError(f"cannot put Kafka's files into {target}: {error.strerror or error}") from error
     return target
+
+
+def _missing(target: Path) -> list[Jar]:
+    return [jar for jar in locked_jars() if not _is_whole(target / jar.file_name, jar)]
 
 
 def _download(jars: list[Jar], target: Path, say: Callable[[str], None]) -> None:
@@ -86,12 +90,15 @@ def _download(jars: list[Jar], target: Path, say: Callable[[str], None]) -> None
     cache = target / ".download"
     context = MavenContext(repo_cache=cache, local_repos=[], remote_repos={"central": MAVEN_CENTRAL_URL}, timeout=60)
     done, told = 0, 0
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    pool = ThreadPoolExecutor(max_workers=4)
+    try:
         for finished in as_completed([pool.submit(_fetch, context, jar, target) for jar in jars]):
             done += finished.result()
             if done * 4 // total > told:
                 told = done * 4 // total
                 say(f"downloading Apache Kafka {VERSION}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # an interrupt or an error does not wait for the rest
     shutil.rmtree(cache)
 
 
@@ -140,3 +147,5 @@ if __name__ == "__main__":
         ensure(lambda line: print(f"assay: {line}", flush=True))
     except StackError as error:
         sys.exit(f"assay: {error}")
+    except KeyboardInterrupt:
+        os._exit(130)  # not waiting for the threads that download

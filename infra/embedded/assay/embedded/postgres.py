@@ -90,18 +90,19 @@ class Postgres(Part):
         )
 
     def is_ready(self) -> bool:
-        """True when the server says so in its own state file."""
-        try:
-            lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
-        except OSError:
-            return False
-        return len(lines) >= 8 and lines[7].strip() == "ready"
+        """True when it takes connections. The word in its state file would be a lie after a crash."""
+        address = ["-h", HOST, "-p", str(self._ports["postgres"]), "-t", "5"]
+        environment = plain_environment(self._folder)
+        asked = subprocess.run(
+            [str(_BINARIES / "pg_isready"), "-q", *address], env=environment, cwd=self._folder, check=False
+        )
+        return asked.returncode == 0
 
     def finish(self) -> None:
         """Make the database, the roles, their schemas and the extensions; and set the passwords that we hold."""
-        if DATABASE not in self._query("postgres", "SELECT datname FROM pg_database").split():
-            self._query("postgres", f"CREATE DATABASE {DATABASE}")
-        self._query(DATABASE, self._roles_and_schemas())
+        if DATABASE not in self.query("postgres", "SELECT datname FROM pg_database").split():
+            self.query("postgres", f"CREATE DATABASE {DATABASE}")
+        self.query(DATABASE, self._roles_and_schemas())
 
     def environment(self) -> Mapping[str, str]:
         return {"ASSAY_DATABASE__URL": self.url(SUPERUSER)}
@@ -139,7 +140,7 @@ class Postgres(Part):
             ]
         return ";\n".join(["BEGIN", "SET LOCAL client_min_messages = warning", *statements, "COMMIT"]) + ";"
 
-    def _query(self, database: str, sql: str) -> str:
+    def query(self, database: str, sql: str) -> str:
         """Run SQL as the superuser; returns what it printed."""
         environment = plain_environment(
             self._folder, PGPASSWORD=self._credentials.postgres_password, PGSSLMODE="disable", PGCONNECT_TIMEOUT="10"
@@ -155,7 +156,7 @@ class Postgres(Part):
             check=False,
         )
         if done.returncode != 0:
-            raise StackError(f"PostgreSQL refused the set-up of its roles: {' '.join(done.stderr.split())}")
+            raise StackError(f"PostgreSQL refused: {' '.join(done.stderr.split())}")
         return done.stdout.strip()
 
     def _initialise(self) -> None:

@@ -44,14 +44,31 @@ class Stack:
 
         Raises AlreadyRunningError if another process runs this home, StackError for anything else.
         """
-        lock = self.home.open()
         try:
-            self._watchdog = Watchdog(lock)
-            self._watchdog.start()
-            self._start_parts()
+            self.open()
+            self.start_parts()
         except BaseException:
             self.stop()
             raise
+
+    def open(self) -> None:
+        """Take the home and the ports; nothing runs yet. Raises AlreadyRunningError, StackError."""
+        self._watchdog = Watchdog(self.home.open())
+        self._watchdog.start()
+        self.ports.secure([name for part in self.parts for name in part.port_names])
+
+    def start_parts(self) -> None:
+        """Start the parts and return when all are ready."""
+        pool = ThreadPoolExecutor(max_workers=len(self.parts))
+        try:
+            for _ in pool.map(lambda part: part.prepare(self._say), self.parts):
+                pass
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for a download
+        for part in self.parts:
+            self._run_part(part)
+        for part in self.parts:
+            self.wait_ready(part)
 
     def stop(self) -> None:
         """Stop the parts, all at the same time; nothing of them is left."""
@@ -165,16 +182,3 @@ class Stack:
         self._started[part.name] = part
         part.tidy()
         self.run(part.program())
-
-    def _start_parts(self) -> None:
-        self.ports.secure([name for part in self.parts for name in part.port_names])
-        pool = ThreadPoolExecutor(max_workers=len(self.parts))
-        try:
-            for _ in pool.map(lambda part: part.prepare(self._say), self.parts):
-                pass
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for a download
-        for part in self.parts:
-            self._run_part(part)
-        for part in self.parts:
-            self.wait_ready(part)

@@ -13,7 +13,7 @@ from assay.embedded.errors import StackError
 from assay.embedded.gateway import Gateway
 from assay.embedded.part import Say
 from assay.embedded.ports import is_free, next_free
-from assay.embedded.process import Process, describe_status
+from assay.embedded.process import Process, Program, describe_status
 from assay.embedded.restarts import Restarts
 from assay.embedded.services import Replica, Service
 from assay.embedded.settings import StackSettings
@@ -75,9 +75,11 @@ class Supervisor:
     def start(self) -> None:
         """Start everything; returns when the gateway's /readyz answers 200. Raises StackError."""
         self._check_port()
-        self.stack.start()
         try:
-            self._start_services()
+            self.stack.open()
+            programs = self._plan_services()
+            self.stack.start_parts()
+            self._start_services(programs)
             self._start_gateway()
         except BaseException:
             self.stop()
@@ -120,11 +122,12 @@ class Supervisor:
                 f" ASSAY_PORT={next_free(port)} make up"
             )
 
-    def _start_services(self) -> None:
+    def _plan_services(self) -> list[Program]:
+        """How to run each process. Raises StackError where the user's settings contradict the stack's."""
         self.stack.ports.secure(running.port_names(self._services, self.settings.scale))
         self._replicas = running.replicas(self._services, self.settings.scale, self.stack.ports)
         self.stack.home.folder("traces")
-        programs = [
+        return [
             running.program(
                 replica,
                 all_replicas=self._replicas,
@@ -134,7 +137,9 @@ class Supervisor:
             )
             for replica in self._replicas
         ]
-        self._say(f"starting {', '.join(replica.name for replica in self._replicas)}")
+
+    def _start_services(self, programs: Sequence[Program]) -> None:
+        self._say(f"starting {', '.join(program.name for program in programs)}")
         for program in programs:
             self.stack.run(program)
         for replica in self._replicas:

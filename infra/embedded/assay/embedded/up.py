@@ -5,11 +5,14 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
 from assay.embedded import configuration, services, tokens
 from assay.embedded.errors import StackError
+from assay.embedded.services import Service
+from assay.embedded.settings import StackSettings
 from assay.embedded.supervisor import Supervisor
 
 SAMPLES = Path(__file__).parents[4] / "examples" / "samples"
@@ -18,18 +21,26 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
-    """Run the stack in the foreground. Returns the exit status; an error is one line on standard error."""
+    """Run Assay in the foreground. Returns the exit status; an error is one line on standard error."""
+    try:
+        settings = configuration.read()
+        return run_until_stopped(settings, services.services())
+    except StackError as error:
+        return _fail(error)
+
+
+def run_until_stopped(settings: StackSettings, known: Sequence[Service]) -> int:
+    """Run these services on a stack in the foreground, until a signal or a failure. Returns the exit status."""
     for number in _STOPPING:
         signal.signal(number, _interrupt)
     try:
-        return _run()
+        configuration.refuse_unknown(os.environ, known)
+        return _run(settings, known)
     except StackError as error:
-        print(f"assay: {error}", file=sys.stderr)
-        return 1
+        return _fail(error)
     except KeyboardInterrupt:
         # Interrupted before all was ready; what ran is stopped. A download may still hang in a thread.
         say("stopped")
-        sys.stdout.flush()
         os._exit(130)
 
 
@@ -38,11 +49,8 @@ def say(line: str) -> None:
     print(f"assay: {line}", flush=True)
 
 
-def _run() -> int:
+def _run(settings: StackSettings, known: Sequence[Service]) -> int:
     began = time.monotonic()
-    settings = configuration.read()
-    known = services.services()
-    configuration.refuse_unknown(os.environ, known)
     say(f"starting Kafka, S3 and PostgreSQL in {settings.home.absolute()}")
     with Supervisor(settings, services=known, say=say) as supervisor:
         token = tokens.ensure(supervisor.stack)
@@ -58,6 +66,11 @@ def _run() -> int:
         raise supervisor.failure or StackError("stopped")
 
 
+def _fail(error: StackError) -> int:
+    print(f"assay: {error}", file=sys.stderr, flush=True)
+    return 1
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """The first signal interrupts; more of them (make passes its own on) change nothing."""
     for each in _STOPPING:
@@ -71,10 +84,12 @@ def _invitation(address: str, token: str, home: Path) -> str:
     picture = next(iter(sorted(SAMPLES.glob("*.jpg"))), Path("photo.jpg"))
     quoted_token = f'"Authorization: Bearer $(cat {shlex.quote(str(home / "token"))})"'
     return f"""
-  page    {address}/#token={token}
-  submit  {assay} submit {shlex.quote(str(picture))}
-  curl    curl -H {quoted_token} -F file=@{shlex.quote(str(picture))} {address}/api/v1/files
-  logs    {home / "logs"}
+# the page, in a browser
+{address}/#token={token}
+# a file, from a terminal
+{assay} submit {shlex.quote(str(picture))}
+# the same with curl
+curl -H {quoted_token} -F file=@{shlex.quote(str(picture))} {address}/api/v1/files
 
-Ctrl-C stops everything.
+Logs are in {home / "logs"}. Ctrl-C stops everything.
 """
