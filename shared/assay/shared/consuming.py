@@ -339,9 +339,25 @@ class ParallelConsumer:
                 task.cancel()
         for partition in set(self._trackers) - assigned:
             del self._trackers[partition]
+        await self._commit_beginnings(assigned)
         if self._starts_at is not None:
             consumer = self._subscriber.consumer
             assert consumer is not None
             for partition, offset in (await self._starts_at(assigned)).items():
                 consumer.seek(partition, offset)
         self.assigned.set()
+
+    async def _commit_beginnings(self, assigned: set[TopicPartition]) -> None:
+        """Commit where a new group begins, so that it has an offset in every partition: its lag can be told from then.
+
+        A failure is no loss: without a committed offset the group begins at the same place again.
+        """
+        consumer = self._subscriber.consumer
+        assert consumer is not None
+        try:
+            new = [each for each in assigned if await consumer.committed(each) is None]
+            if new:
+                beginnings = await consumer.beginning_offsets(new)
+                await consumer.commit({each: OffsetAndMetadata(at, "") for each, at in beginnings.items()})
+        except KafkaError as error:
+            log.warning("first_commit_failed", group=self._group, reason=str(error) or type(error).__name__)

@@ -26,6 +26,10 @@ class Health:
         """The service is ready only while `check` returns; it raises where the dependency is not there."""
         self._checks[name] = check
 
+    def needs_no_more(self, name: str) -> None:
+        """The service does without it from now on."""
+        self._checks.pop(name, None)
+
     def moves(self, name: str, seconds_stalled: Progress) -> None:
         """The service is healthy only while this says that it stalled for less than 60 s."""
         self._progress[name] = seconds_stalled
