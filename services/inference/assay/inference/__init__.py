@@ -1,0 +1,1 @@
+"""The inference service: runs the analyzers on the files that their plans name."""

@@ -1,0 +1,96 @@
+"""Where networks run: one thread for each device, so that torch never meets the event loop or itself."""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from assay.sdk import DeviceMemoryError
+
+T = TypeVar("T")
+
+
+def choose(device: str, *, threads: int) -> str:
+    """The name of the device: `cuda:0` or `cpu`. Imports torch, which takes seconds: not for the event loop.
+
+    device: auto, cpu or cuda. threads: how many CPU threads one operation of torch may use.
+    Raises RuntimeError where CUDA is asked for and is not there.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    if device == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda:0"
+    if device == "cuda":
+        raise RuntimeError("ASSAY_DEVICE is cuda, and torch finds no CUDA device; set it to auto or cpu")
+    return "cpu"
+
+
+class Lane:
+    """A thread that makes one blocking call after the other, with gradients off.
+
+    It does not keep the process alive: a call that never returns cannot hold up the end of the service.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._busy_since: float | None = None
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """What the call returns or raises. Cancelled, it still runs to its end; nobody hears of it."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: T | None, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)  # type: ignore[arg-type]  # None only where T is
+
+        def perform() -> None:
+            result: T | None = None
+            failure: BaseException | None = None
+            try:
+                result = call()
+            except Exception as error:
+                failure = in_our_words(error)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, result, failure)
+
+        self._calls.put(perform)
+        return await future
+
+    def seconds_busy(self) -> float:
+        """How long the present call has been running; 0 where there is none."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def close(self) -> None:
+        """Let the thread end after the calls that wait."""
+        self._calls.put(None)
+
+    def _work(self) -> None:
+        import torch
+
+        with torch.inference_mode():
+            while (perform := self._calls.get()) is not None:
+                self._busy_since = time.monotonic()
+                perform()
+                self._busy_since = None
+                del perform
+
+
+def in_our_words(error: Exception) -> Exception:
+    """Torch's error of a full device as the one that the engine knows."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError):
+        return DeviceMemoryError("The device has not enough memory left for this file.")
+    return error

@@ -1,0 +1,146 @@
+"""The inference service: `python -m assay.inference.main`."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI
+
+from assay.inference import plugins
+from assay.inference.artifacts import ArtifactStore
+from assay.inference.cache import FileCache
+from assay.inference.consumers import build_consumer
+from assay.inference.device import choose
+from assay.inference.domain import Deletions
+from assay.inference.engine import Device, Engine
+from assay.inference.sandbox import Sandbox
+from assay.inference.scratch import folder_of_own
+from assay.inference.service import AnalysisService
+from assay.inference.settings import Settings
+from assay.inference.worker import NotReadyError, Worker
+from assay.shared import logs, tracing
+from assay.shared.health import Health
+from assay.shared.http import build_app, serve
+from assay.shared.kafka import Publisher, build_broker, ensure_topics
+from assay.shared.objects import ObjectStore
+from assay.shared.settings import load
+
+log = structlog.get_logger(__name__)
+
+MEGABYTE = 1 << 20
+
+
+class Inference:
+    """Everything that this process runs, and what it is made of."""
+
+    def __init__(self, settings: Settings, engines: list[Engine], device: Device) -> None:
+        self._settings = settings
+        self._publisher = Publisher(settings.kafka, source="/assay/inference")
+        self._store = ObjectStore(settings.s3)
+        self._files = FileCache(settings.cache.path, self._store, max_bytes=settings.cache.max_mb * MEGABYTE)
+        self._artifacts = ArtifactStore(self._store)
+        self._workers = [self._worker(engine) for engine in engines]
+        self.health = Health()
+        self.health.needs("kafka", self._publisher.check)
+        self.health.needs("s3", self._store.check)
+        self.health.needs("analyzers", self._check_analyzers)
+        longest = max((engine.manifest.time_limit_s for engine in engines), default=0.0)
+        self.health.moves("device", lambda: max(0.0, device.lane.seconds_busy() - longest))
+        for worker in self._workers:
+            self.health.needs(f"analyzer {worker.name}", worker.check)
+            self.health.moves(worker.name, worker.seconds_stalled)
+
+    def _worker(self, engine: Engine) -> Worker:
+        name = engine.manifest.name
+        broker = build_broker(self._settings.kafka, client_id=f"assay-inference-{name}")
+        service = AnalysisService(
+            engine=engine,
+            files=self._files,
+            artifacts=self._artifacts,
+            publisher=self._publisher,
+            deletions=Deletions(),
+        )
+        consumer = build_consumer(
+            broker,
+            service,
+            analyzer=name,
+            publisher=self._publisher,
+            slot=self._settings.slot,
+            max_attempts=self._settings.engine.max_attempts,
+        )
+        return Worker(engine=engine, broker=broker, consumer=consumer, publisher=self._publisher)
+
+    @asynccontextmanager
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        """Connect, open the analyzers beside the health endpoints, drain at the end."""
+        await ensure_topics(self._settings.kafka)
+        await self._publisher.start()
+        await self._store.ensure_bucket()
+        await self._files.open()
+        opening = [asyncio.create_task(self._open(worker), name=f"open {worker.name}") for worker in self._workers]
+        try:
+            yield
+        finally:
+            for task in opening:
+                task.cancel()
+            await asyncio.gather(*opening, return_exceptions=True)
+            await asyncio.gather(*(worker.close(self._settings.engine.drain_s) for worker in self._workers))
+            await self._publisher.stop()
+            self._store.close()
+
+    async def _open(self, worker: Worker) -> None:
+        if not await worker.open():
+            self._workers.remove(worker)
+            self.health.needs_no_more(f"analyzer {worker.name}")
+
+    async def _check_analyzers(self) -> None:
+        if not self._workers:
+            raise NotReadyError("no analyzer could be loaded; the log says why")
+
+
+def main() -> None:
+    """Read the settings, import the analyzers, serve until SIGTERM."""
+    settings = load(Settings)
+    logs.install("inference", settings.log)
+    tracing.install("inference", settings.traces)
+    try:
+        found = plugins.find(settings)
+    except plugins.WrongSettingsError as error:
+        plugins.stop(error)
+    processes = settings.sandbox_processes
+    # Their first processes import the analyzers' modules while this one does: torch alone takes seconds.
+    sandboxes = {
+        plugin.name: Sandbox(
+            plugin,
+            folder=folder_of_own(settings.cache.path / "sandboxes", plugin.name),
+            processes=processes,
+            memory_mb=settings.sandbox.memory_mb,
+        )
+        for plugin in found
+    }
+    try:
+        device = Device(choose(settings.device, threads=settings.torch_threads))
+    except RuntimeError as error:
+        print(f"assay: {error}", file=sys.stderr)
+        sys.exit(2)
+    engines = [
+        Engine(
+            analyzer,
+            sandboxes.pop(plugin.name),
+            device,
+            processes=processes,
+            batch_max_items=settings.engine.batch_max_items,
+        )
+        for plugin, analyzer in plugins.load(found)
+    ]
+    for unused in sandboxes.values():
+        unused.close()
+    inference = Inference(settings, engines, device)
+    app = build_app(title="Assay inference", routers=[], health=inference.health, lifespan=inference.lifespan)
+    serve(app, settings.http)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""The use cases of one analyzer: examine a file, give up on it, forget it."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+
+from assay.contracts import (
+    AnalysisCompleted,
+    AnalysisFailed,
+    AnalysisProgressed,
+    AnalysisStarted,
+    FileDeleted,
+    Verdict,
+)
+from assay.inference import metrics, verdicts
+from assay.inference.artifacts import ArtifactStore
+from assay.inference.cache import FileCache
+from assay.inference.domain import Analysis, Deletions, Request
+from assay.inference.engine import Engine
+from assay.inference.errors import (
+    AnalysisError,
+    FileDeletedError,
+    FileMissingError,
+    FileTooLargeError,
+    TimedOutError,
+    described,
+    is_transient,
+)
+from assay.inference.progress import Progress
+from assay.sdk import AnalyzerError, NotApplicableError
+from assay.shared import tracing
+from assay.shared.clock import now
+from assay.shared.kafka import Publisher
+
+log = structlog.get_logger(__name__)
+
+BACKSTOP_S = 2.0
+"""The sandbox's own limit is a little later than the analysis': it counts where the event loop does not get to it."""
+
+
+class _RunOverError(Exception):
+    """The run's deadline passed while the analysis waited for its turn: results has said its end."""
+
+
+@dataclass(slots=True)
+class _Clock:
+    """When the analysis was started, by `time.monotonic()`; None before."""
+
+    started: float | None = None
+
+    def elapsed_s(self) -> float:
+        return 0.0 if self.started is None else time.monotonic() - self.started
+
+
+class AnalysisService:
+    """Examines files with one analyzer and says on `assay.analyses` what comes of it."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        files: FileCache,
+        artifacts: ArtifactStore,
+        publisher: Publisher,
+        deletions: Deletions,
+    ) -> None:
+        self._engine = engine
+        self._files = files
+        self._artifacts = artifacts
+        self._publisher = publisher
+        self._deletions = deletions
+        self._manifest = engine.manifest
+
+    async def examine(self, request: Request, attempt: int) -> None:
+        """Do what a request asks of this analyzer, if its plan names it and its deadline is ahead.
+
+        Returns when the end is published. Raises what may pass (`errors.is_transient`) and defects.
+        """
+        if self._manifest.name not in request.plan:
+            return
+        analysis = Analysis.of(request, self._manifest.name, attempt)
+        if analysis.deadline <= now():
+            log.info("run_past_deadline", analyzer=analysis.analyzer, run_id=analysis.run_id)
+            return
+        clock = _Clock()
+        try:
+            verdict = await self._judge(analysis, clock)
+        except NotApplicableError as reason:
+            verdict = verdicts.not_applicable(self._manifest, str(reason))
+        except (AnalysisError, AnalyzerError) as error:
+            if is_transient(error):
+                raise
+            await self._fail(analysis, error)
+            return
+        except _RunOverError:
+            log.info("run_past_deadline", analyzer=analysis.analyzer, run_id=analysis.run_id)
+            return
+        await self._complete(analysis, verdict, clock)
+
+    async def give_up(self, request: Request, attempt: int, error: BaseException) -> None:
+        """Say the end of an analysis that nothing helps, before its record becomes a dead letter."""
+        if self._manifest.name in request.plan:
+            await self._fail(Analysis.of(request, self._manifest.name, attempt), error)
+
+    async def forget(self, event: FileDeleted) -> None:
+        """End what runs on a deleted file, and remove its local copy."""
+        self._deletions.note(event.file_id)
+        await self._files.forget(event.file_id)
+
+    async def _judge(self, analysis: Analysis, clock: _Clock) -> Verdict:
+        try:
+            async with asyncio.timeout(None) as limit:
+                with self._deletions.ending(analysis.file_id, limit):
+                    if analysis.file_id in self._deletions:
+                        raise FileDeletedError
+                    if analysis.size > self._manifest.max_bytes:
+                        raise FileTooLargeError(analysis.size, self._manifest.max_bytes)
+                    return await self._examined(analysis, clock, limit)
+        except (TimeoutError, FileMissingError) as error:
+            if analysis.file_id in self._deletions:
+                await self._files.forget(analysis.file_id)
+                raise FileDeletedError from error
+            if isinstance(error, TimeoutError) and limit.expired():
+                raise TimedOutError(self._manifest.time_limit_s) from error
+            raise
+
+    async def _examined(self, analysis: Analysis, clock: _Clock, limit: asyncio.Timeout) -> Verdict:
+        async with self._engine.place(), Progress(partial(self._tell, analysis)) as progress:
+            prepared = await self._prepared(analysis, clock, limit, progress)
+            with self._stage(progress, "infer"):
+                finding = await self._engine.infer(prepared)
+            with self._stage(progress, "explain"):
+                renderings = await self._engine.explain(prepared, finding)
+                details, whole = verdicts.bounded(finding)
+                artifacts = await self._artifacts.put(analysis, [*renderings, *whole])
+            return verdicts.conclude(self._manifest, finding, details, artifacts)
+
+    async def _prepared(self, analysis: Analysis, clock: _Clock, limit: asyncio.Timeout, progress: Progress) -> Any:
+        # The child comes before `started`: no time limit runs while another file holds up all children.
+        async with self._engine.child() as child, AsyncExitStack() as until_prepared:
+            if analysis.deadline <= now():
+                raise _RunOverError
+            await self._start(analysis)
+            clock.started = time.monotonic()
+            if analysis.file_id in self._deletions:
+                raise FileDeletedError
+            limit.reschedule(asyncio.get_running_loop().time() + self._manifest.time_limit_s)
+            with self._stage(progress, "fetch"):
+                media = await until_prepared.enter_async_context(self._files.lease(analysis))
+            with self._stage(progress, "prepare"):
+                left = self._manifest.time_limit_s - clock.elapsed_s()
+                return await self._engine.prepare(child, media, left + BACKSTOP_S)
+
+    @contextmanager
+    def _stage(self, progress: Progress, name: str) -> Iterator[None]:
+        progress.reach(name)
+        seconds = metrics.STAGE_SECONDS.labels(analyzer=self._manifest.name, stage=name)
+        with tracing.span(name, analyzer=self._manifest.name), seconds.time():
+            yield
+
+    async def _start(self, analysis: Analysis) -> None:
+        event = AnalysisStarted(
+            occurred_at=now(),
+            file_id=analysis.file_id,
+            owner_id=analysis.owner_id,
+            run_id=analysis.run_id,
+            analyzer=analysis.analyzer,
+            version=self._manifest.version,
+            attempt=analysis.attempt,
+            device=self._engine.device,
+        )
+        await self._publisher.publish(event)
+
+    async def _tell(self, analysis: Analysis, sequence: int, stage: str, fraction: float) -> None:
+        event = AnalysisProgressed(
+            occurred_at=now(),
+            file_id=analysis.file_id,
+            owner_id=analysis.owner_id,
+            run_id=analysis.run_id,
+            analyzer=analysis.analyzer,
+            attempt=analysis.attempt,
+            sequence=sequence,
+            stage=stage,
+            fraction=fraction,
+        )
+        await self._publisher.publish(event)
+
+    async def _complete(self, analysis: Analysis, verdict: Verdict, clock: _Clock) -> None:
+        event = AnalysisCompleted(
+            occurred_at=now(),
+            file_id=analysis.file_id,
+            owner_id=analysis.owner_id,
+            run_id=analysis.run_id,
+            analyzer=analysis.analyzer,
+            version=self._manifest.version,
+            attempt=analysis.attempt,
+            device=self._engine.device,
+            duration_ms=round(clock.elapsed_s() * 1000),
+            verdict=verdict,
+        )
+        await self._publisher.publish(event)
+        metrics.ANALYSES.labels(analyzer=analysis.analyzer, outcome="completed").inc()
+        log.info(
+            "analysis_completed",
+            analyzer=analysis.analyzer,
+            run_id=analysis.run_id,
+            file_id=analysis.file_id,
+            label=verdict.label,
+            duration_ms=event.duration_ms,
+        )
+
+    async def _fail(self, analysis: Analysis, error: BaseException) -> None:
+        code, message = described(error)
+        event = AnalysisFailed(
+            occurred_at=now(),
+            file_id=analysis.file_id,
+            owner_id=analysis.owner_id,
+            run_id=analysis.run_id,
+            analyzer=analysis.analyzer,
+            version=self._manifest.version,
+            attempt=analysis.attempt,
+            code=code,
+            message=message,
+        )
+        await self._publisher.publish(event)
+        metrics.ANALYSES.labels(analyzer=analysis.analyzer, outcome=code).inc()
+        log.warning(
+            "analysis_failed", analyzer=analysis.analyzer, run_id=analysis.run_id, file_id=analysis.file_id, code=code
+        )

@@ -1,0 +1,70 @@
+"""What the inference service can be told."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from assay.shared.settings import Block, S3Settings, ServiceSettings
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class CacheSettings(Block):
+    """Where files lie while they are examined."""
+
+    path: Path = Field(
+        default=Path(".assay/cache"), description="Folder of downloaded files, shared by a host's workers"
+    )
+    max_mb: int = Field(default=4096, ge=1, description="Megabytes kept; the longest unused go first")
+
+
+class SandboxSettings(Block):
+    """The child processes that decode files."""
+
+    processes: int = Field(default=0, ge=0, le=64, description="For each analyzer; 0: half of the cores")
+    memory_mb: int = Field(default=2048, ge=64, description="Megabytes that one may take for one file (Linux)")
+
+
+class EngineSettings(Block):
+    """How work goes through the device."""
+
+    batch_max_items: int = Field(default=8, ge=1, le=256, description="Files in one pass of an analyzer")
+    torch_threads: int = Field(default=0, ge=0, le=256, description="CPU threads of torch; 0: half of the cores")
+    max_attempts: int = Field(default=8, ge=1, le=20, description="Tries of one analysis before it fails for good")
+    drain_s: float = Field(default=8.0, gt=0, le=300, description="Seconds that running analyses get at SIGTERM")
+
+
+class Settings(ServiceSettings):
+    """Everything that the service reads from the environment."""
+
+    s3: S3Settings
+    cache: CacheSettings = Field(default_factory=CacheSettings)
+    sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
+    engine: EngineSettings = Field(default_factory=EngineSettings)
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA where it is")
+    analyzers: str = Field(default="", description="Names of those to run, comma separated; empty: all installed")
+    analyzer: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="An analyzer's own settings, as ASSAY_ANALYZER__<NAME>__<FIELD>"
+    )
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The analyzers that were asked for by name; none: all."""
+        return tuple(name.strip() for name in self.analyzers.split(",") if name.strip())
+
+    @property
+    def sandbox_processes(self) -> int:
+        """Child processes of each analyzer."""
+        return self.sandbox.processes or max(1, cores() // 2)
+
+    @property
+    def torch_threads(self) -> int:
+        """CPU threads of torch: the children decode on the other cores."""
+        return self.engine.torch_threads or max(1, cores() // 2)
