@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import structlog
 import uvicorn
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assay.shared import metrics, problems, tracing
 from assay.shared.health import Health
+from assay.shared.reference import reference
 from assay.shared.settings import HttpSettings
 
 log = structlog.get_logger(__name__)
@@ -62,9 +64,18 @@ class Observed:
             await self._app(scope, receive, observed_send)
 
 
+class App(FastAPI):
+    """A FastAPI app whose OpenAPI also lists error codes, settings and metrics, as `x-assay`."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document.setdefault("x-assay", reference())
+        return document
+
+
 def build_app(*, title: str, routers: Sequence[APIRouter], health: Health, lifespan: Lifespan) -> FastAPI:
     """A FastAPI app with everything that all services have."""
-    app = FastAPI(
+    app = App(
         title=title, version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json"
     )
     problems.install(app)

@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 from fastapi import FastAPI
 
-from assay.results import routes, session
+from assay.results import routes, session, stack
 from assay.results.consumers import TOPICS, build_consumer
 from assay.results.dead_letters import DeadLetters
 from assay.results.positions import Positions
@@ -55,6 +55,9 @@ def build(settings: Settings) -> FastAPI:
     authenticator = Authenticator(settings.auth)
     library = Library(engine=engine, views=Views(settings.public_url))
 
+    peers = stack.Peers(settings.peers)
+    handbook = stack.Handbook(peers, public_url=settings.public_url)
+
     health = Health()
     health.needs("postgresql", lambda: database.check(engine))
     health.needs("kafka", publisher.check)
@@ -64,21 +67,22 @@ def build(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(engine.dispose)
-            stack.callback(objects.close)
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(engine.dispose)
+            closing.callback(objects.close)
+            closing.push_async_callback(peers.close)
             await database.migrate(engine, schema=SCHEMA, scripts=MIGRATIONS)
             await ensure_topics(settings.kafka)
             # Stopped in the reverse order: the consumer drains, then what it wrote is sent, then Kafka is left.
             await publisher.start()
-            stack.push_async_callback(publisher.stop)
-            stack.push_async_callback(broker.stop)
+            closing.push_async_callback(publisher.stop)
+            closing.push_async_callback(broker.stop)
             await outbox.start()
-            stack.push_async_callback(outbox.stop)
+            closing.push_async_callback(outbox.stop)
             await sweeper.start()
-            stack.push_async_callback(sweeper.stop)
+            closing.push_async_callback(sweeper.stop)
             await consumer.start()
-            stack.push_async_callback(consumer.stop)
+            closing.push_async_callback(consumer.stop)
             await broker.start()
             log.info("started", settings=settings.model_dump(mode="json"))
             yield
@@ -92,6 +96,7 @@ def build(settings: Settings) -> FastAPI:
             ),
             routes.build_internal_router(authenticator, library=library),
             session.build_router(authenticator, public_url=settings.public_url),
+            stack.build_router(health=health, peers=peers, handbook=handbook),
         ],
         health=health,
         lifespan=lifespan,
