@@ -90,7 +90,7 @@ def test_the_heat_map_of_a_large_picture_is_made_smaller(analyzer: JpegForensics
 
 
 def test_votes_do_not_depend_on_tiles(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
-    luma = torch.from_numpy(prepare(encoded(photo(2), 75)).luma)[None]
+    luma = torch.tensor(prepare(encoded(photo(2), 75)).luma)[None]
     whole = grid_votes(luma)
     monkeypatch.setattr("assay.inference.analyzers.jpeg_forensics.votes._TILE", (17, 40))
     assert torch.equal(grid_votes(luma), whole)
@@ -106,7 +106,7 @@ if torch.cuda.is_available():
 
     def test_a_gpu_votes_exactly_as_a_cpu(batch: list[Picture]) -> None:
         for picture in batch:
-            luma = torch.from_numpy(picture.luma)[None]
+            luma = torch.tensor(picture.luma)[None]
             assert torch.equal(grid_votes(luma.cuda()).cpu(), grid_votes(luma))
             one, other = (examine([picture], torch.device(name))[0] for name in ("cpu", "cuda"))
             assert one.double is None or np.array_equal(one.double.evidence, other.double.evidence)

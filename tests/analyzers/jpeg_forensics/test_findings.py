@@ -80,11 +80,17 @@ def test_a_picture_that_never_was_a_jpeg_is_inconclusive(judge: Judge) -> None:
 
 
 def test_nothing_found_is_not_called_proof(judge: Judge) -> None:
-    finding = judge(encoded(photo(5), 90))
+    finding = judge(encoded(decoded(encoded(photo(5), 70)), 90))
     assert finding.label == "no_findings"
     assert "does not prove" in finding.evidence[0].text
     assert finding.score is not None
-    assert 0.0 < finding.score < 0.5
+    assert 0.1 < finding.score < 0.5
+
+
+def test_silence_says_nothing_where_there_was_nothing_to_read(judge: Judge) -> None:
+    finding = judge(encoded(photo(5), 90))
+    assert (finding.label, finding.score) == ("no_findings", None)
+    assert finding.evidence[0].weight == 0.0
 
 
 def test_findings_are_json(judge: Judge) -> None:

@@ -24,10 +24,21 @@ CLAIM = "manipulated"
 MANIPULATED = "manipulated"
 
 _SHOWN = 3  # regions told of, of each kind
+_SILENCE = (
+    "The whole picture went through the same two compressions; no part lacks the first. "
+    "This does not prove that it is unedited."
+)
+_SILENCE_WITHOUT_TRACES = (
+    "No part of the picture shows another compression history than the rest. It holds no earlier compression that "
+    "editing could have broken, so this says little and does not prove that it is unedited."
+)
 
 
 def conclude(picture: Picture, examination: Examination) -> Finding:
-    """Judge one picture. Boxes are [x, y, width, height] in the upright frame, the one in which people see it."""
+    """Judge one picture. Boxes are [x, y, width, height] in the upright frame, the one in which people see it.
+
+    There is no score where the method cannot tell: the traces are weak, or there was none that editing could break.
+    """
     assessment = assess(examination)
     told = [(odd_weight(found), _odd_sentence(found, examination.double), found.region) for found in assessment.odd]
     told += [(grid_weight(found), _grid_sentence(found), found.region) for found in assessment.foreign]
@@ -42,7 +53,7 @@ def conclude(picture: Picture, examination: Examination) -> Finding:
     return Finding(
         label=label,
         claim=CLAIM,
-        score=None if label == INCONCLUSIVE else round(assessment.score, 4),
+        score=None if label == INCONCLUSIVE or not assessment.informed else round(assessment.score, 4),
         confidence=_confidence(label, examination),
         evidence=tuple(evidence),
         details=_details(picture, examination, assessment),
@@ -63,7 +74,7 @@ def _confidence(label: str, examination: Examination) -> float:
         return 0.9
     if label == INCONCLUSIVE:
         return 0.2
-    return 0.6 if examination.double is not None and examination.double.quality is not None else 0.3
+    return 0.5 if examination.double is not None and examination.double.quality is not None else 0.2
 
 
 def _odd_sentence(found: OddRegion, double: DoubleAnalysis | None) -> str:
@@ -105,8 +116,7 @@ def _context(picture: Picture, examination: Examination, label: str, assessment:
     if label == NO_FINDINGS:
         notes.append(
             Evidence(
-                text="No part of the picture shows another compression history than the rest. "
-                "This does not prove that it is unedited.",
+                text=_SILENCE if assessment.informed else _SILENCE_WITHOUT_TRACES,
                 weight=round(assessment.weight, 2),
             )
         )

@@ -27,8 +27,7 @@ def suspect(picture: Picture, examination: Examination) -> NDArray[np.bool_]:
     marked = np.zeros((height // BLOCK, width // BLOCK), dtype=np.bool_)
     assessment = assess(examination)
     for region in [odd.region for odd in assessment.odd] + [foreign.region for foreign in assessment.foreign]:
-        part = region.mask[: marked.shape[0], : marked.shape[1]]
-        marked[: part.shape[0], : part.shape[1]] |= part
+        marked[region.span] |= region.mask
     return marked
 
 
@@ -45,8 +44,7 @@ def heat(picture: Picture, examination: Examination) -> NDArray[np.float32]:
         there = (slice(warm.shape[0]), slice(warm.shape[1]))
         result[there] = np.where(marked[there], np.maximum(result[there], warm), _FAINT * warm)
     for found in examination.grids.foreign:
-        strong = found.region.mask[: marked.shape[0], : marked.shape[1]]
-        result[strong & marked] = 1.0
+        result[found.region.span][found.region.mask & marked[found.region.span]] = 1.0
     return result
 
 

@@ -103,7 +103,8 @@ def _speaks(trace: Trace) -> bool:
 
 
 def _measure(region: Region, evidence: Floats, odd_model: Floats, rest_model: Floats) -> OddRegion:
-    inside = region.mask
+    inside = np.zeros(evidence.shape, dtype=np.bool_)
+    inside[region.span] = region.mask
     near = box_sum(inside.astype(np.float64), 2) > 0.5
     nats = float(evidence[inside].sum())
     return OddRegion(

@@ -10,7 +10,7 @@ Cells = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """Cells that hang together. `rows` and `columns` are the half-open spans that they lie in."""
+    """Cells that hang together. `mask` covers only the rectangle of the half-open spans `rows` and `columns`."""
 
     mask: Cells
     rows: tuple[int, int]
@@ -63,8 +63,8 @@ def _flood(left: Cells, row: int, column: int) -> Region:
                     left[near_y, near_x] = False
                     reached.append((near_y, near_x))
     ys, xs = np.array(reached).T
-    mask = np.zeros((height, width), dtype=np.bool_)
-    mask[ys, xs] = True
+    mask = np.zeros((ys.max() - ys.min() + 1, xs.max() - xs.min() + 1), dtype=np.bool_)
+    mask[ys - ys.min(), xs - xs.min()] = True
     return Region(
         mask=mask,
         rows=(int(ys.min()), int(ys.max()) + 1),
