@@ -81,10 +81,16 @@ def test_one_flat_colour_gives_no_finding(judge: Judge, quality: int, level: int
     assert judge(encoded(np.full((64, 64, 3), level, np.uint8), quality)).label in ("no_findings", "inconclusive")
 
 
-def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
-    header = b"IHDR" + struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+@pytest.mark.parametrize(("width", "height"), [(8001, 8000), (12_000, 12_000), (40_000, 40_000)])
+def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path, width: int, height: int) -> None:
+    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     path = tmp_path / "bomb.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(bytes(1000))))
     analyzer = JpegForensics(JpegForensicsSettings())
     with pytest.raises(NotApplicableError, match="64,000,000"):
         analyzer.prepare(Media(path, "image/png", path.stat().st_size, "0" * 64))
