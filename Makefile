@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check format eval requirements clean environment
+.PHONY: help up test test-minio test-images check format eval requirements clean environment
 
 help:  ## List the tasks
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-14s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -14,6 +14,13 @@ up: environment  ## Set up and run everything; prints the address when ready; Ct
 
 test: environment  ## Run all tests on real Kafka, S3 and PostgreSQL (ARGS="tests/embedded -k ports" for some)
 	@$(BIN)/pytest $(ARGS)
+
+test-minio: environment  ## Run the object store's and the end-to-end tests on MinIO, built from source once
+	@sh infra/minio/build.sh
+	@ASSAY_TEST_S3=minio $(BIN)/pytest $(or $(ARGS),tests/shared/test_objects.py tests/minio/as_in_compose.py tests/e2e)
+
+test-images: environment  ## Carry out the Dockerfiles' steps in clean folders (IMAGES="upload results notify")
+	@$(BIN)/pytest tests/deployment/replay_images.py $(ARGS)
 
 check: environment  ## Format, lint, types, import rules, contract
 	@$(BIN)/ruff format --check .

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from support import minio
 from support.services import free_port
 
 READY_S = 120.0
@@ -35,10 +36,12 @@ class Product:
     def start(self) -> float:
         """Start and wait for the gateway; returns the seconds that it took."""
         began = time.monotonic()
+        environment, module = self.environment, ["assay.cli.main", "up"]
+        if minio.is_wanted():
+            environment = {**environment, "PYTHONPATH": str(Path(__file__).parents[1])}
+            module = ["support.up_on_minio"]
         with self.printed.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "assay.cli.main", "up"], env=self.environment, stdout=out, stderr=out
-            )
+            self.process = subprocess.Popen([sys.executable, "-m", *module], env=environment, stdout=out, stderr=out)
         while time.monotonic() < began + READY_S:
             if self.process.poll() is not None:
                 break

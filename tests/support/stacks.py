@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from assay.embedded.stack import Stack
+from support import minio
 
 SECRET = "a secret for tests only, 32 characters or more"
 
@@ -58,7 +59,12 @@ def containers() -> Iterator[ContainerStack]:
 
 @contextmanager
 def running_stack(home: Path) -> Iterator[RunningParts]:
-    """The stack that ASSAY_TEST_STACK names: `embedded` (the default) or `containers`."""
+    """The stack that ASSAY_TEST_STACK names: `embedded` (the default) or `containers`.
+
+    With ASSAY_TEST_S3=minio the embedded one has MinIO.
+    """
+    if minio.is_wanted():
+        minio.put_in_place()
     if os.environ.get("ASSAY_TEST_STACK") == "containers":
         with containers() as stack:
             yield stack
