@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 version=${1:-latest}
-tools=${ASSAY_HOME:-.assay}/tools
+tools=.assay/tools
 mkdir -p "$tools/bin"
 tools=$(cd "$tools" && pwd)
 if [ -x "$tools/bin/minio" ]; then
