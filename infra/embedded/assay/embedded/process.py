@@ -34,6 +34,8 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 5.0
     """How long it gets to end after that, before it is killed."""
+    tell_when_killed: bool = True
+    """False where that is the ordinary end."""
     death_signal: signal.Signals = signal.SIGKILL
     """What Linux sends it when the supervisor dies."""
 

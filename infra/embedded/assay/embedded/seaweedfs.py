@@ -111,6 +111,7 @@ class SeaweedFS(Part):
             # Its volumes are closed within milliseconds. Its filer then waits 15 s for streams to itself, for nothing:
             # each of its writes is in its journal already.
             stop_seconds=1.5,
+            tell_when_killed=False,
         )
 
     def is_ready(self) -> bool:

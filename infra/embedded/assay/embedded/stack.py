@@ -146,7 +146,13 @@ class Stack:
         for process in going:
             process.signal_stop()
         with ThreadPoolExecutor(max_workers=max(len(going), 1)) as pool:
-            list(pool.map(Process.wait_stopped, going))
+            ended = list(pool.map(Process.wait_stopped, going))
+        for process, in_time in zip(going, ended, strict=True):
+            if not in_time and process.program.tell_when_killed:
+                self._say(
+                    f"{process.name} did not end within {process.program.stop_seconds:g} s and was killed;"
+                    f" its log is {process.log.path}"
+                )
 
     @property
     def part_names(self) -> Collection[str]:
