@@ -87,12 +87,11 @@ class Supervisor:
         self._watcher.start()
 
     def stop(self) -> None:
-        """Stop everything in order: services (drained), gateway, parts. Takes at most 15 s."""
+        """Stop everything: the services, drained, then the gateway and the parts. Takes at most 15 s."""
         self._ended.set()
         if self._watcher.is_alive():
             self._watcher.join()
         self.stack.stop_processes([replica.name for replica in self._replicas])
-        self.stack.stop_processes([Gateway.name])
         self.stack.stop()
 
     def wait(self) -> None:
