@@ -37,6 +37,16 @@ def number(value: float | None) -> str:
     return f"{min(max(value, 0.01), 0.99):.2f}" if 0 < value < 1 else f"{value:.0f}"
 
 
+def kinds(media_types: list[str]) -> str:
+    """Media types by what they are: `audio (3), image (12), application/pdf`."""
+    counts: dict[str, int] = {}
+    for media_type in media_types:
+        main = media_type.partition("/")[0]
+        name = media_type if main == "application" else main
+        counts[name] = counts.get(name, 0) + 1
+    return ", ".join(f"{name} ({count})" if count > 1 else name for name, count in sorted(counts.items()))
+
+
 def heading(file: Json) -> list[str]:
     """The first lines about a file."""
     plan = file.get("plan") or [each["analyzer"] for each in (file.get("run") or {}).get("analyses", ())]

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from assay.cli import drawing
 from assay.cli.client import Client
 from assay.cli.connection import connect
 
@@ -23,7 +24,7 @@ def analyzers(as_json: Annotated[bool, typer.Option("--json", help="Print the ma
         table.add_row(
             item["name"],
             item["version"],
-            ", ".join(item["media_types"]),
+            drawing.kinds(item["media_types"]),
             ", ".join(item["labels"]),
             item["title"],
         )
