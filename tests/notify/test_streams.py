@@ -149,7 +149,7 @@ async def test_an_owner_sees_each_event_of_many_files_once(
         # A reader's snapshot and events together tell of each file's end exactly once.
         for source in middle:
             snapshot = await source.next()
-            ended = [each["file_id"] for each in snapshot.data["files"] if each["run"] and each["run"]["report"]]
+            ended = [each["file_id"] for each in snapshot.data["files"] if each["run"] and each["run"].get("report")]
             while len(ended) < len(files):
                 message = await source.next()
                 if message.event == RUN_COMPLETED and message.data["file_id"] not in ended:

@@ -123,6 +123,9 @@ def parse(slot: int, offset: int, time_ms: int, value: bytes | None, headers: He
 
 
 def as_block(kind: str, value: bytes) -> bytes:
-    """An SSE block without its id. JSON may have line breaks between its tokens; each line becomes a `data` line."""
+    """An SSE block with its blank line, but without an id.
+
+    JSON may have line breaks between its tokens; each line becomes a `data` line.
+    """
     lines = value.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     return b"event: %s\n%s\n" % (kind.encode(), b"".join(b"data: %s\n" % line for line in lines))

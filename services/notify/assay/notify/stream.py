@@ -120,7 +120,7 @@ class Stream:
     @staticmethod
     def _frame(event: LoggedEvent, position: str) -> bytes:
         metrics.DELIVERED.inc()
-        return b"id: %s\n%s\n" % (position.encode(), event.block)
+        return b"id: %s\n%s" % (position.encode(), event.block)
 
     def _end_mark(self, positions: Sequence[int]) -> bytes:
         """A last id that dispatches nothing: whoever comes back with it has seen the end and gets 204."""
