@@ -78,14 +78,16 @@ class Part:
         declared = headers.get("content-type", b"").decode("latin-1").strip()
         self.media_type = declared[:255] if declared.isprintable() and declared else None
         self._form = form
+        self._is_over = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The bytes of the part as they arrive. Raises MalformedBodyError where the form is broken or ends early."""
-        while True:
+        while not self._is_over:
             event = await self._form.next_event()
-            if not isinstance(event, bytes):
-                return
-            yield event
+            if isinstance(event, bytes):
+                yield event
+            else:
+                self._is_over = True
 
     async def read(self, limit: int) -> bytes | None:
         """All bytes of the part; None where there are more than `limit`."""

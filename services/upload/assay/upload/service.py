@@ -145,13 +145,17 @@ class UploadService:
             )
             try:
                 sample = Sample()
+                limit = self._limits.max_file_bytes
                 was_seen = False
                 async for chunk in part.chunks():
                     sample.add(chunk)
-                    self._check_size(sample.size)
+                    if sample.size > limit:
+                        raise FileTooLargeError(
+                            f"Files of this type may have {limit} bytes; this one is larger.", max_file_bytes=limit
+                        )
                     if not was_seen and sample.size >= FIRST_LOOK_BYTES:
                         was_seen = True
-                        await self._look(sample, options)
+                        limit = min(limit, await self._look(sample, options))
                     await writer.write(chunk)
                 if sample.size == 0:
                     if not part.filename:
@@ -174,18 +178,14 @@ class UploadService:
             sha256=sha256,
         )
 
-    def _check_size(self, size: int) -> None:
-        if size > self._limits.max_file_bytes:
-            raise FileTooLargeError(
-                f"Files of up to {self._limits.max_file_bytes} bytes are taken.",
-                max_file_bytes=self._limits.max_file_bytes,
-            )
-
-    async def _look(self, sample: Sample, options: Options) -> None:
-        """Refuse a file by its beginning, where that leaves no doubt."""
+    async def _look(self, sample: Sample, options: Options) -> int:
+        """Refuse a file by its beginning, where that leaves no doubt; returns how many bytes it may have."""
         media_type = await self._media_types.of(sample)
-        if media_type.certain:
-            plan_for(await self._catalog.analyzers(), media_type.name, sample.size, options.analyzers)
+        if not media_type.certain:
+            return self._limits.max_file_bytes
+        analyzers = await self._catalog.analyzers()
+        plan = plan_for(analyzers, media_type.name, sample.size, options.analyzers)
+        return max(analyzers[name].max_bytes for name in plan)
 
     async def _skip(self, part: Part, received: list[StoredFile | RefusedFileError]) -> None:
         """Read over the rest of a refused file. Raises its refusal at once where much is left and nothing is lost."""
