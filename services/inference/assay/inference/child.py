@@ -5,6 +5,7 @@ milliseconds, whatever the module imports, and shares its memory. None of them h
 with the worker.
 """
 
+import contextlib
 import ctypes
 import faulthandler
 import gc
@@ -33,6 +34,13 @@ def main(descriptor: int, parent: int) -> None:
     # Ctrl-C reaches the whole process group; the worker drains and ends its children by itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=descriptor)
+    # A worker that stops while this process starts is no error.
+    with contextlib.suppress(EOFError, ConnectionError):
+        obey(control)
+
+
+def obey(control: socket.socket) -> None:
+    """Import the analyzer, then make and reap children as the worker orders, until it has gone."""
     begin, _ = wire.receive(control)
     try:
         analyzer = make(begin.name, begin.entry, begin.settings)
@@ -43,10 +51,7 @@ def main(descriptor: int, parent: int) -> None:
     gc.freeze()
     wire.send(control, wire.Ready())
     while True:
-        try:
-            order, descriptors = wire.receive(control)
-        except (EOFError, ConnectionError):
-            return
+        order, descriptors = wire.receive(control)
         if isinstance(order, wire.Fork):
             wire.send(control, wire.Forked(_fork(control, analyzer, begin.memory_bytes, *descriptors)))
         elif isinstance(order, wire.Reap):

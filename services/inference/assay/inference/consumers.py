@@ -34,7 +34,7 @@ def build_consumer(
             await service.forget(event)
         elif isinstance(event, (RunRequested, FileDerived)):
             try:
-                await service.examine(event, delivery.attempt)
+                await service.examine(event)
             except Exception as error:
                 if is_transient(error):
                     raise
@@ -45,7 +45,7 @@ def build_consumer(
             return  # nobody can tell which run it meant
         event = delivery.event()
         if isinstance(event, (RunRequested, FileDerived)):
-            await service.give_up(event, delivery.attempt, error.__cause__ or error)
+            await service.give_up(event, error.__cause__ or error)
 
     group = group_of(analyzer)
     return ParallelConsumer(

@@ -17,13 +17,12 @@ Request = RunRequested | FileDerived
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """One analyzer's work in one run, at one attempt."""
+    """One analyzer's work in one run."""
 
     file_id: UUID
     owner_id: str
     run_id: UUID
     analyzer: str
-    attempt: int
     deadline: datetime
     media_type: str
     size: int
@@ -31,14 +30,13 @@ class Analysis:
     object_key: str
 
     @classmethod
-    def of(cls, request: Request, analyzer: str, attempt: int) -> "Analysis":
+    def of(cls, request: Request, analyzer: str) -> "Analysis":
         """The analysis that a request asks of this analyzer."""
         return cls(
             file_id=request.file_id,
             owner_id=request.owner_id,
             run_id=request.run_id,
             analyzer=analyzer,
-            attempt=attempt,
             deadline=request.deadline,
             media_type=request.media_type,
             size=request.size,

@@ -45,6 +45,10 @@ class Engine:
     def device(self) -> str:
         return self._device.name
 
+    def device_busy_s(self) -> float:
+        """How long the present call on the device has been running, whichever analyzer's it is."""
+        return self._device.lane.seconds_busy()
+
     async def open(self) -> None:
         """Load and warm up. Raises whatever the analyzer's own code raises."""
         await asyncio.gather(

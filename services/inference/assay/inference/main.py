@@ -1,15 +1,16 @@
 """The inference service: `python -m assay.inference.main`."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
 
 from assay.inference import plugins
 from assay.inference.artifacts import ArtifactStore
+from assay.inference.attempts import Attempts
 from assay.inference.cache import FileCache
 from assay.inference.consumers import build_consumer
 from assay.inference.device import choose
@@ -20,6 +21,7 @@ from assay.inference.scratch import folder_of_own
 from assay.inference.service import AnalysisService
 from assay.inference.settings import Settings
 from assay.inference.worker import NotReadyError, Worker
+from assay.sdk import Analyzer
 from assay.shared import logs, tracing
 from assay.shared.health import Health
 from assay.shared.http import build_app, serve
@@ -35,19 +37,18 @@ MEGABYTE = 1 << 20
 class Inference:
     """Everything that this process runs, and what it is made of."""
 
-    def __init__(self, settings: Settings, engines: list[Engine], device: Device) -> None:
+    def __init__(self, settings: Settings, engines: list[Engine]) -> None:
         self._settings = settings
         self._publisher = Publisher(settings.kafka, source="/assay/inference")
         self._store = ObjectStore(settings.s3)
         self._files = FileCache(settings.cache.path, self._store, max_bytes=settings.cache.max_mb * MEGABYTE)
+        self._attempts = Attempts(settings.cache.path / "attempts")
         self._artifacts = ArtifactStore(self._store)
         self._workers = [self._worker(engine) for engine in engines]
         self.health = Health()
         self.health.needs("kafka", self._publisher.check)
         self.health.needs("s3", self._store.check)
         self.health.needs("analyzers", self._check_analyzers)
-        longest = max((engine.manifest.time_limit_s for engine in engines), default=0.0)
-        self.health.moves("device", lambda: max(0.0, device.lane.seconds_busy() - longest))
         for worker in self._workers:
             self.health.needs(f"analyzer {worker.name}", worker.check)
             self.health.moves(worker.name, worker.seconds_stalled)
@@ -61,6 +62,7 @@ class Inference:
             artifacts=self._artifacts,
             publisher=self._publisher,
             deletions=Deletions(),
+            attempts=self._attempts,
         )
         consumer = build_consumer(
             broker,
@@ -79,6 +81,7 @@ class Inference:
         await self._publisher.start()
         await self._store.ensure_bucket()
         await self._files.open()
+        await self._attempts.open()
         opening = [asyncio.create_task(self._open(worker), name=f"open {worker.name}") for worker in self._workers]
         try:
             yield
@@ -98,6 +101,26 @@ class Inference:
     async def _check_analyzers(self) -> None:
         if not self._workers:
             raise NotReadyError("no analyzer could be loaded; the log says why")
+
+
+def build_engines(
+    settings: Settings, sandboxes: dict[str, Sandbox], loaded: list[tuple[plugins.Plugin, Analyzer[Any]]]
+) -> list[Engine]:
+    """An engine for each analyzer, all on one device. Takes their sandboxes out of the dict."""
+    try:
+        device = Device(choose(settings.device, threads=settings.torch_threads))
+    except RuntimeError as error:
+        plugins.stop(plugins.WrongSettingsError(str(error)))
+    return [
+        Engine(
+            analyzer,
+            sandboxes.pop(plugin.name),
+            device,
+            processes=settings.sandbox_processes,
+            batch_max_items=settings.engine.batch_max_items,
+        )
+        for plugin, analyzer in loaded
+    ]
 
 
 def main() -> None:
@@ -121,23 +144,12 @@ def main() -> None:
         for plugin in found
     }
     try:
-        device = Device(choose(settings.device, threads=settings.torch_threads))
-    except RuntimeError as error:
-        print(f"assay: {error}", file=sys.stderr)
-        sys.exit(2)
-    engines = [
-        Engine(
-            analyzer,
-            sandboxes.pop(plugin.name),
-            device,
-            processes=processes,
-            batch_max_items=settings.engine.batch_max_items,
-        )
-        for plugin, analyzer in plugins.load(found)
-    ]
-    for unused in sandboxes.values():
-        unused.close()
-    inference = Inference(settings, engines, device)
+        engines = build_engines(settings, sandboxes, plugins.load(found))
+    finally:
+        # Those of analyzers that stay out, or of all where the start ends here.
+        for unused in sandboxes.values():
+            unused.close()
+    inference = Inference(settings, engines)
     app = build_app(title="Assay inference", routers=[], health=inference.health, lifespan=inference.lifespan)
     serve(app, settings.http)
 

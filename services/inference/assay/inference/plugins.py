@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 from pydantic import ValidationError
@@ -93,7 +93,7 @@ def stays_out(name: str, error: BaseException) -> None:
     log.error("analyzer_stays_out", analyzer=name, reason=f"{type(error).__name__}: {error}"[:500])
 
 
-def stop(error: WrongSettingsError) -> None:
+def stop(error: WrongSettingsError) -> NoReturn:
     """End the process with status 2 and one line."""
     print(f"assay: wrong settings: {error}", file=sys.stderr)
     sys.exit(2)

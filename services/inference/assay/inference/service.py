@@ -20,6 +20,7 @@ from assay.contracts import (
 )
 from assay.inference import metrics, verdicts
 from assay.inference.artifacts import ArtifactStore
+from assay.inference.attempts import Attempts
 from assay.inference.cache import FileCache
 from assay.inference.domain import Analysis, Deletions, Request
 from assay.inference.engine import Engine
@@ -49,13 +50,14 @@ class _RunOverError(Exception):
 
 
 @dataclass(slots=True)
-class _Clock:
-    """When the analysis was started, by `time.monotonic()`; None before."""
+class _Trial:
+    """One attempt at an analysis: its number, 0 before it was started, and when that was by `time.monotonic()`."""
 
-    started: float | None = None
+    attempt: int = 0
+    started: float = 0.0
 
     def elapsed_s(self) -> float:
-        return 0.0 if self.started is None else time.monotonic() - self.started
+        return time.monotonic() - self.started if self.attempt else 0.0
 
 
 class AnalysisService:
@@ -69,51 +71,54 @@ class AnalysisService:
         artifacts: ArtifactStore,
         publisher: Publisher,
         deletions: Deletions,
+        attempts: Attempts,
     ) -> None:
         self._engine = engine
         self._files = files
         self._artifacts = artifacts
         self._publisher = publisher
         self._deletions = deletions
+        self._attempts = attempts
         self._manifest = engine.manifest
 
-    async def examine(self, request: Request, attempt: int) -> None:
+    async def examine(self, request: Request) -> None:
         """Do what a request asks of this analyzer, if its plan names it and its deadline is ahead.
 
         Returns when the end is published. Raises what may pass (`errors.is_transient`) and defects.
         """
         if self._manifest.name not in request.plan:
             return
-        analysis = Analysis.of(request, self._manifest.name, attempt)
+        analysis = Analysis.of(request, self._manifest.name)
         if analysis.deadline <= now():
             log.info("run_past_deadline", analyzer=analysis.analyzer, run_id=analysis.run_id)
             return
-        clock = _Clock()
+        trial = _Trial()
         try:
-            verdict = await self._judge(analysis, clock)
+            verdict = await self._judge(analysis, trial)
         except NotApplicableError as reason:
             verdict = verdicts.not_applicable(self._manifest, str(reason))
         except (AnalysisError, AnalyzerError) as error:
             if is_transient(error):
                 raise
-            await self._fail(analysis, error)
+            await self._fail(analysis, trial.attempt, error)
             return
         except _RunOverError:
             log.info("run_past_deadline", analyzer=analysis.analyzer, run_id=analysis.run_id)
             return
-        await self._complete(analysis, verdict, clock)
+        await self._complete(analysis, verdict, trial)
 
-    async def give_up(self, request: Request, attempt: int, error: BaseException) -> None:
+    async def give_up(self, request: Request, error: BaseException) -> None:
         """Say the end of an analysis that nothing helps, before its record becomes a dead letter."""
         if self._manifest.name in request.plan:
-            await self._fail(Analysis.of(request, self._manifest.name, attempt), error)
+            analysis = Analysis.of(request, self._manifest.name)
+            await self._fail(analysis, self._attempts.of(analysis), error)
 
     async def forget(self, event: FileDeleted) -> None:
         """End what runs on a deleted file, and remove its local copy."""
         self._deletions.note(event.file_id)
         await self._files.forget(event.file_id)
 
-    async def _judge(self, analysis: Analysis, clock: _Clock) -> Verdict:
+    async def _judge(self, analysis: Analysis, trial: _Trial) -> Verdict:
         try:
             async with asyncio.timeout(None) as limit:
                 with self._deletions.ending(analysis.file_id, limit):
@@ -121,7 +126,7 @@ class AnalysisService:
                         raise FileDeletedError
                     if analysis.size > self._manifest.max_bytes:
                         raise FileTooLargeError(analysis.size, self._manifest.max_bytes)
-                    return await self._examined(analysis, clock, limit)
+                    return await self._examined(analysis, trial, limit)
         except (TimeoutError, FileMissingError) as error:
             if analysis.file_id in self._deletions:
                 await self._files.forget(analysis.file_id)
@@ -130,9 +135,9 @@ class AnalysisService:
                 raise TimedOutError(self._manifest.time_limit_s) from error
             raise
 
-    async def _examined(self, analysis: Analysis, clock: _Clock, limit: asyncio.Timeout) -> Verdict:
-        async with self._engine.place(), Progress(partial(self._tell, analysis)) as progress:
-            prepared = await self._prepared(analysis, clock, limit, progress)
+    async def _examined(self, analysis: Analysis, trial: _Trial, limit: asyncio.Timeout) -> Verdict:
+        async with self._engine.place(), Progress(partial(self._tell, analysis, trial)) as progress:
+            prepared = await self._prepared(analysis, trial, limit, progress)
             with self._stage(progress, "infer"):
                 finding = await self._engine.infer(prepared)
             with self._stage(progress, "explain"):
@@ -141,20 +146,20 @@ class AnalysisService:
                 artifacts = await self._artifacts.put(analysis, [*renderings, *whole])
             return verdicts.conclude(self._manifest, finding, details, artifacts)
 
-    async def _prepared(self, analysis: Analysis, clock: _Clock, limit: asyncio.Timeout, progress: Progress) -> Any:
+    async def _prepared(self, analysis: Analysis, trial: _Trial, limit: asyncio.Timeout, progress: Progress) -> Any:
         # The child comes before `started`: no time limit runs while another file holds up all children.
         async with self._engine.child() as child, AsyncExitStack() as until_prepared:
             if analysis.deadline <= now():
                 raise _RunOverError
-            await self._start(analysis)
-            clock.started = time.monotonic()
+            trial.attempt, trial.started = self._attempts.begin(analysis), time.monotonic()
+            await self._start(analysis, trial.attempt)
             if analysis.file_id in self._deletions:
                 raise FileDeletedError
             limit.reschedule(asyncio.get_running_loop().time() + self._manifest.time_limit_s)
             with self._stage(progress, "fetch"):
                 media = await until_prepared.enter_async_context(self._files.lease(analysis))
             with self._stage(progress, "prepare"):
-                left = self._manifest.time_limit_s - clock.elapsed_s()
+                left = self._manifest.time_limit_s - trial.elapsed_s()
                 return await self._engine.prepare(child, media, left + BACKSTOP_S)
 
     @contextmanager
@@ -164,7 +169,7 @@ class AnalysisService:
         with tracing.span(name, analyzer=self._manifest.name), seconds.time():
             yield
 
-    async def _start(self, analysis: Analysis) -> None:
+    async def _start(self, analysis: Analysis, attempt: int) -> None:
         event = AnalysisStarted(
             occurred_at=now(),
             file_id=analysis.file_id,
@@ -172,26 +177,26 @@ class AnalysisService:
             run_id=analysis.run_id,
             analyzer=analysis.analyzer,
             version=self._manifest.version,
-            attempt=analysis.attempt,
+            attempt=attempt,
             device=self._engine.device,
         )
         await self._publisher.publish(event)
 
-    async def _tell(self, analysis: Analysis, sequence: int, stage: str, fraction: float) -> None:
+    async def _tell(self, analysis: Analysis, trial: _Trial, sequence: int, stage: str, fraction: float) -> None:
         event = AnalysisProgressed(
             occurred_at=now(),
             file_id=analysis.file_id,
             owner_id=analysis.owner_id,
             run_id=analysis.run_id,
             analyzer=analysis.analyzer,
-            attempt=analysis.attempt,
+            attempt=trial.attempt,
             sequence=sequence,
             stage=stage,
             fraction=fraction,
         )
         await self._publisher.publish(event)
 
-    async def _complete(self, analysis: Analysis, verdict: Verdict, clock: _Clock) -> None:
+    async def _complete(self, analysis: Analysis, verdict: Verdict, trial: _Trial) -> None:
         event = AnalysisCompleted(
             occurred_at=now(),
             file_id=analysis.file_id,
@@ -199,12 +204,13 @@ class AnalysisService:
             run_id=analysis.run_id,
             analyzer=analysis.analyzer,
             version=self._manifest.version,
-            attempt=analysis.attempt,
+            attempt=trial.attempt,
             device=self._engine.device,
-            duration_ms=round(clock.elapsed_s() * 1000),
+            duration_ms=round(trial.elapsed_s() * 1000),
             verdict=verdict,
         )
         await self._publisher.publish(event)
+        self._attempts.end(analysis)
         metrics.ANALYSES.labels(analyzer=analysis.analyzer, outcome="completed").inc()
         log.info(
             "analysis_completed",
@@ -215,7 +221,7 @@ class AnalysisService:
             duration_ms=event.duration_ms,
         )
 
-    async def _fail(self, analysis: Analysis, error: BaseException) -> None:
+    async def _fail(self, analysis: Analysis, attempt: int, error: BaseException) -> None:
         code, message = described(error)
         event = AnalysisFailed(
             occurred_at=now(),
@@ -224,11 +230,12 @@ class AnalysisService:
             run_id=analysis.run_id,
             analyzer=analysis.analyzer,
             version=self._manifest.version,
-            attempt=analysis.attempt,
+            attempt=attempt,
             code=code,
             message=message,
         )
         await self._publisher.publish(event)
+        self._attempts.end(analysis)
         metrics.ANALYSES.labels(analyzer=analysis.analyzer, outcome=code).inc()
         log.warning(
             "analysis_failed", analyzer=analysis.analyzer, run_id=analysis.run_id, file_id=analysis.file_id, code=code

@@ -77,7 +77,8 @@ class Worker:
 
     def seconds_stalled(self) -> float:
         """For `/healthz`: work is there and nothing moved, beyond the time that one analysis may take."""
-        return max(0.0, self._consumer.seconds_stalled() - self._engine.manifest.time_limit_s)
+        stalled = max(self._consumer.seconds_stalled(), self._engine.device_busy_s())
+        return max(0.0, stalled - self._engine.manifest.time_limit_s)
 
     async def _persistently_start(self) -> None:
         backoff = 0.5

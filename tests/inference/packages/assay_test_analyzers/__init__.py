@@ -1,0 +1,1 @@
+"""A stranger's package with analyzers, found through entry points that `conftest.py` installs."""

@@ -1,0 +1,108 @@
+"""One download for each file and host, verified, bounded, forgotten on request."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inference.lab import Lab
+
+from assay.inference.cache import FileCache
+from assay.inference.domain import Analysis
+from assay.inference.errors import FileCorruptError, FileMissingError
+from assay.shared.objects import ObjectStore
+
+
+class CountingStore(ObjectStore):
+    """The real store; counts what it downloads."""
+
+    downloads = 0
+
+    async def download(self, key: str, path: Path) -> None:
+        self.downloads += 1
+        await super().download(key, path)
+
+
+@pytest.fixture
+def store(lab: Lab) -> CountingStore:
+    return CountingStore(lab.s3)
+
+
+async def opened(folder: Path, store: ObjectStore, max_bytes: int = 1 << 30) -> FileCache:
+    cache = FileCache(folder, store, max_bytes=max_bytes)
+    await cache.open()
+    return cache
+
+
+async def stored(lab: Lab, content: bytes, **changes: Any) -> Analysis:
+    return Analysis.of(await lab.put(content, **changes), "hostile")
+
+
+async def read(cache: FileCache, analysis: Analysis) -> bytes:
+    async with cache.lease(analysis) as media:
+        assert (media.size, media.sha256) == (analysis.size, analysis.sha256)
+        return media.path.read_bytes()
+
+
+def contents(folder: Path) -> list[bytes]:
+    return sorted(path.read_bytes() for path in folder.glob("entries/*/content"))
+
+
+def leases(folder: Path) -> list[Path]:
+    return list(folder.glob("leases/*"))
+
+
+async def test_all_who_ask_at_once_share_one_download(lab: Lab, store: CountingStore, tmp_path: Path) -> None:
+    analysis = await stored(lab, b"shared" * 100_000)
+    # Two caches on one folder, as two workers on one host have them.
+    caches = [await opened(tmp_path, store), await opened(tmp_path, store)]
+    read_bytes = await asyncio.gather(*(read(caches[number % 2], analysis) for number in range(10)))
+    assert set(read_bytes) == {b"shared" * 100_000}
+    assert store.downloads == 1
+    assert leases(tmp_path) == []
+
+
+async def test_owners_share_nothing(lab: Lab, store: CountingStore, tmp_path: Path) -> None:
+    cache = await opened(tmp_path, store)
+    for owner in ("anna", "bert"):
+        await read(cache, await stored(lab, b"same", owner=owner))
+    assert store.downloads == 2
+
+
+async def test_bytes_with_another_hash_are_not_kept(lab: Lab, store: CountingStore, tmp_path: Path) -> None:
+    cache = await opened(tmp_path, store)
+    with pytest.raises(FileCorruptError):
+        await read(cache, await stored(lab, b"swapped", sha256=hashlib.sha256(b"other").hexdigest()))
+    with pytest.raises(FileMissingError):
+        await read(cache, await stored(lab, b"never stored", stored=False))
+    assert contents(tmp_path) == []
+    assert leases(tmp_path) == []
+
+
+async def test_the_longest_unused_goes_first(lab: Lab, store: CountingStore, tmp_path: Path) -> None:
+    cache = await opened(tmp_path, store, max_bytes=3500)
+    files = {letter: await stored(lab, letter * 1000) for letter in (b"a", b"b", b"c", b"d")}
+    for letter in (b"a", b"b", b"c", b"a", b"d"):
+        await read(cache, files[letter])
+    assert contents(tmp_path) == [b"a" * 1000, b"c" * 1000, b"d" * 1000]
+
+
+async def test_a_deleted_file_is_forgotten_but_not_taken_from_its_reader(
+    lab: Lab, store: CountingStore, tmp_path: Path
+) -> None:
+    cache = await opened(tmp_path, store)
+    analysis, other = await stored(lab, b"going"), await stored(lab, b"staying")
+    await read(cache, other)
+    async with cache.lease(analysis) as media:
+        await cache.forget(analysis.file_id)
+        assert media.path.read_bytes() == b"going"
+    assert contents(tmp_path) == [b"staying"]
+
+
+async def test_what_dead_processes_left_is_cleared_away(lab: Lab, store: CountingStore, tmp_path: Path) -> None:
+    folder = tmp_path / "leases"
+    folder.mkdir()
+    (folder / "999999999-1").write_bytes(b"left by a process that was killed")
+    await opened(tmp_path, store)
+    assert leases(tmp_path) == []
