@@ -85,6 +85,9 @@ def _download(jars: list[Jar], target: Path, say: Callable[[str], None]) -> None
     from jgo.constants import MAVEN_CENTRAL_URL
     from jgo.maven import MavenContext
 
+    # jgo asks through `requests`, which knows an organisation's own CA by another name than Python itself does.
+    if "SSL_CERT_FILE" in os.environ:
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", os.environ["SSL_CERT_FILE"])
     total = sum(jar.size for jar in jars)
     say(f"downloading Apache Kafka {VERSION}: {len(jars)} files, {total / 1e6:.0f} MB")
     cache = target / ".download"
