@@ -3,9 +3,7 @@
 from importlib import import_module
 from importlib.util import find_spec
 
-from prometheus_client import REGISTRY
-
-from assay.shared import problems
+from assay.shared.reference import reference
 from assay.shared.settings import describe
 
 SERVICES = ("upload", "inference", "results", "notify")
@@ -36,20 +34,16 @@ def errors() -> Rows:
     """Each error code that an HTTP client may see."""
     _import_all("errors")
     rows: Rows = [("code", "status", "meaning")]
-    rows.extend((each.code, str(each.status), each.title) for each in problems.catalogue())
+    rows.extend((each["code"], str(each["status"]), each["title"]) for each in reference()["errors"])
     return rows
 
 
 def metrics() -> Rows:
-    """Each metric, with its labels."""
+    """Each metric, with its type."""
     import_module("assay.shared.metrics")
     _import_all("metrics")
     rows: Rows = [("name", "type", "meaning")]
-    rows.extend(
-        (family.name, family.type, family.documentation)
-        for family in sorted(REGISTRY.collect(), key=lambda each: each.name)
-        if family.name.startswith("assay_")
-    )
+    rows.extend((each["name"], each["type"], each["meaning"]) for each in reference()["metrics"])
     return rows
 
 
