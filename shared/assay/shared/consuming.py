@@ -17,7 +17,13 @@ import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import (
+    CommitFailedError,
+    ConsumerStoppedError,
+    IllegalStateError,
+    KafkaError,
+    MessageSizeTooLargeError,
+)
 from aiokafka.structs import OffsetAndMetadata
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
@@ -42,8 +48,22 @@ LONGEST_BACKOFF_S = 30.0
 Headers = tuple[tuple[str, bytes | None], ...]
 
 
+COMMIT_TIMEOUT_S = 5.0
+
+
 class PermanentError(Exception):
     """Raised by a handler: trying again cannot help, the record becomes a dead letter now."""
+
+
+class TransientError(Exception):
+    """Raised by a handler: a part that it needs is away. Tried again for as long as that lasts, never given up."""
+
+
+def is_outage(error: BaseException) -> bool:
+    """True for what says that another part is away, not that a record is bad."""
+    if isinstance(error, KafkaError):
+        return bool(error.retriable)
+    return isinstance(error, TransientError | ConnectionError)
 
 
 class Ordering(Enum):
@@ -113,12 +133,15 @@ class ParallelConsumer:
         max_attempts: int = 5,
         gave_up: GaveUp | None = None,
         starts_at: Assigned | None = None,
+        waits_out: Callable[[BaseException], bool] = is_outage,
     ) -> None:
         """
         window: records in work at once; beyond it, intake waits.
         instance_id: static membership, so that a restart does not move partitions.
         gave_up: called before a record becomes a dead letter, to say its end to whoever waits for it.
-        starts_at: where to begin on partitions just assigned, where that is not the committed offset.
+        starts_at: where to begin on partitions just assigned, where that is not the committed offset. Asked again until
+            it answers; nothing is taken before.
+        waits_out: errors that are no fault of the record: it is tried again without limit and never given up.
         """
         self._broker = broker
         self._group = group
@@ -128,6 +151,7 @@ class ParallelConsumer:
         self._max_attempts = max_attempts
         self._gave_up = gave_up
         self._starts_at = starts_at
+        self._waits_out = waits_out
         self._window = asyncio.Semaphore(window)
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._tasks: dict[tuple[TopicPartition, int], asyncio.Task[None]] = {}
@@ -135,6 +159,7 @@ class ParallelConsumer:
         self._committer: asyncio.Task[None] | None = None
         self._moved_at = time.monotonic()
         self._draining = False
+        self._generation = 0
         self.assigned = asyncio.Event()
         self._subscriber = broker.subscriber(
             *topics,
@@ -172,7 +197,11 @@ class ParallelConsumer:
             self._committer.cancel()
             with suppress(asyncio.CancelledError):
                 await self._committer
-        await self.commit()
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                await self.commit()
+        except TimeoutError:
+            log.warning("last_commit_failed", group=self._group)
 
     def seconds_stalled(self) -> float:
         """How long nothing moved although there is work; 0 where there is none. For `/healthz`."""
@@ -185,12 +214,17 @@ class ParallelConsumer:
 
     # Intake: FastStream calls this for one record after the other.
     async def _take(self, record: ConsumerRecord) -> None:
+        generation = self._generation
         await self._window.acquire()
         partition = TopicPartition(record.topic, record.partition)
-        tracker = self._trackers.setdefault(partition, OffsetTracker(record.offset))
-        if self._draining or not tracker.take(record.offset):
+        # While this waited for room, the partition may have gone to another member, and even come back: noted now, the
+        # record would make those before it look done. After a rebalance it is delivered again.
+        is_stale = generation != self._generation
+        if self._draining or is_stale or not self._note(partition, record.offset):
             self._window.release()
             return
+        if not self._tasks:
+            self._moved_at = time.monotonic()  # it did not stall while there was nothing to do
         key: Hashable = {
             Ordering.KEY: (partition, record.key),
             Ordering.PARTITION: partition,
@@ -201,6 +235,10 @@ class ParallelConsumer:
         self._tails[key] = task
         metrics.IN_FLIGHT.labels(group=self._group).inc()
         task.add_done_callback(lambda done: self._ended(done, key, partition, record.offset))
+
+    def _note(self, partition: TopicPartition, offset: int) -> bool:
+        """Note that a record was taken; False where it is in work or done."""
+        return self._trackers.setdefault(partition, OffsetTracker(offset)).take(offset)
 
     def _ended(self, task: "asyncio.Task[None]", key: Hashable, partition: TopicPartition, offset: int) -> None:
         self._window.release()
@@ -214,7 +252,7 @@ class ParallelConsumer:
             return
         error = task.exception()
         if error is not None:
-            # Not even the dead letter could be written. The offset stays open and is delivered again after a restart.
+            # A bug of this class: handlers' errors are all settled. The offset stays open until a restart.
             log.error("record_not_settled", group=self._group, topic=partition.topic, offset=offset, exc_info=error)
             return
         tracker = self._trackers.get(partition)
@@ -234,7 +272,7 @@ class ParallelConsumer:
         metrics.HANDLER_SECONDS.labels(group=self._group).observe(time.perf_counter() - started)
 
     async def _until_settled(self, record: ConsumerRecord, partition: TopicPartition) -> str:
-        attempt = 0
+        attempt = failures = 0
         while True:
             attempt += 1
             delivery = Delivery(
@@ -254,11 +292,12 @@ class ParallelConsumer:
                     await self._handler(delivery)
                     return "done"
                 except (PermanentError, MalformedEventError) as error:
-                    await self._give_up(delivery, error)
+                    await self._give_up_for_sure(delivery, error)
                     return "dead_letter"
                 except Exception as error:
-                    if attempt >= self._max_attempts:
-                        await self._give_up(delivery, error)
+                    failures += not self._waits_out(error)
+                    if failures >= self._max_attempts:
+                        await self._give_up_for_sure(delivery, error)
                         return "dead_letter"
                     log.warning(
                         "handler_failed",
@@ -269,9 +308,24 @@ class ParallelConsumer:
                         attempt=attempt,
                         exc_info=error,
                     )
-            self._moved_at = time.monotonic()
-            longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**attempt)
-            await asyncio.sleep(random.uniform(longest / 2, longest))
+            await self._back_off(attempt)
+
+    async def _back_off(self, attempt: int) -> None:
+        self._moved_at = time.monotonic()
+        longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(attempt, 10))
+        await asyncio.sleep(random.uniform(longest / 2, longest))
+
+    async def _give_up_for_sure(self, delivery: Delivery, error: BaseException) -> None:
+        """Until the dead letter is stored, the record is not done with: whatever was lost here would be lost."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                await self._give_up(delivery, error)
+                return
+            except Exception as failure:
+                log.warning("dead_letter_postponed", group=self._group, topic=delivery.topic, exc_info=failure)
+            await self._back_off(attempt)
 
     async def _give_up(self, delivery: Delivery, error: BaseException) -> None:
         log.error(
@@ -284,7 +338,12 @@ class ParallelConsumer:
             exc_info=error,
         )
         if self._gave_up is not None:
-            await self._gave_up(delivery, error)
+            try:
+                await self._gave_up(delivery, error)
+            except Exception as failure:
+                if self._waits_out(failure):
+                    raise
+                log.error("end_not_said", group=self._group, topic=delivery.topic, exc_info=failure)
         letter = DeadLetter(
             occurred_at=now(),
             group=self._group,
@@ -294,8 +353,12 @@ class ParallelConsumer:
             partition=delivery.partition,
             offset=delivery.offset,
         )
-        original = [(name, value) for name, value in delivery.headers if value is not None]
-        await self._publisher.send(DEAD_LETTERS.name, delivery.key, delivery.value, [*original, *letter.headers()])
+        headers = [*delivery.headers, *letter.headers()]
+        try:
+            await self._publisher.send(DEAD_LETTERS.name, delivery.key, delivery.value, headers)
+        except MessageSizeTooLargeError:
+            # With what is said about it, the record no longer fits; its origin's topic still has it.
+            await self._publisher.send(DEAD_LETTERS.name, delivery.key, b"", headers)
         metrics.DEAD_LETTERS.labels(group=self._group, topic=delivery.topic).inc()
 
     # Offsets.
@@ -321,7 +384,7 @@ class ParallelConsumer:
         except (CommitFailedError, IllegalStateError) as error:
             log.info("commit_postponed", group=self._group, reason=str(error))
             return
-        except KafkaError as error:
+        except (KafkaError, ConsumerStoppedError) as error:
             log.warning("commit_failed", group=self._group, reason=str(error) or type(error).__name__)
             return
         for partition, at in ahead.items():
@@ -334,6 +397,11 @@ class ParallelConsumer:
 
     async def on_assigned(self, assigned: set[TopicPartition]) -> None:
         """After a rebalance: work on partitions that went to another member is cancelled and settles nothing."""
+        consumer = self._subscriber.consumer
+        assert consumer is not None
+        self._generation += 1
+        # Nothing may come before it is known where to begin; aiokafka fetches while this listener runs.
+        consumer.pause(*assigned)
         for (partition, _), task in list(self._tasks.items()):
             if partition not in assigned:
                 task.cancel()
@@ -341,11 +409,22 @@ class ParallelConsumer:
             del self._trackers[partition]
         await self._commit_beginnings(assigned)
         if self._starts_at is not None:
-            consumer = self._subscriber.consumer
-            assert consumer is not None
-            for partition, offset in (await self._starts_at(assigned)).items():
+            for partition, offset in (await self._ask_start(self._starts_at, assigned)).items():
                 consumer.seek(partition, offset)
+        if not self._draining:
+            consumer.resume(*assigned)
         self.assigned.set()
+
+    async def _ask_start(self, starts_at: Assigned, assigned: set[TopicPartition]) -> dict[TopicPartition, int]:
+        # An error must not reach aiokafka: it would log it and begin at the committed offsets.
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await starts_at(assigned)
+            except Exception as error:
+                log.warning("start_postponed", group=self._group, exc_info=error)
+            await self._back_off(attempt)
 
     async def _commit_beginnings(self, assigned: set[TopicPartition]) -> None:
         """Commit where a new group begins, so that it has an offset in every partition: its lag can be told from then.

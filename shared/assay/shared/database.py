@@ -7,6 +7,8 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from assay.shared.settings import DatabaseSettings
@@ -70,6 +72,20 @@ def _upgrade(connection: Connection, schema: str, scripts: Path) -> None:
     config.attributes["connection"] = connection
     config.attributes["schema"] = schema
     command.upgrade(config, "head")
+
+
+# Classes of SQLSTATE: connection, transaction rollback (deadlock), resources, operator intervention, system, locks.
+_OUTAGE_CLASSES = ("08", "40", "53", "55", "57", "58")
+
+
+def is_outage(error: BaseException) -> bool:
+    """True for errors of PostgreSQL that say nothing against what was to be written: the same may work later."""
+    if isinstance(error, PoolTimeoutError | OSError | TimeoutError):
+        return True
+    if isinstance(error, InterfaceError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        return True
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return (getattr(cause, "sqlstate", None) or "").startswith(_OUTAGE_CLASSES)
 
 
 async def check(engine: AsyncEngine) -> None:

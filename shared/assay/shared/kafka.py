@@ -13,8 +13,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeEr
 from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
-from assay.contracts import Event, encode
-from assay.contracts.cloudevents import Headers
+from assay.contracts import EVENTS, Event, encode, event_type
 from assay.contracts.topics import ALL, Topic
 from assay.shared import metrics, tracing
 from assay.shared.settings import KafkaSettings
@@ -22,6 +21,9 @@ from assay.shared.settings import KafkaSettings
 log = structlog.get_logger(__name__)
 
 SEND_TIMEOUT_S = 30.0
+
+AnyHeaders = Sequence[tuple[str, bytes | None]]
+"""A dead letter keeps the headers that came, null ones too."""
 STOP_TIMEOUT_S = 3.0
 
 
@@ -147,14 +149,14 @@ class Publisher:
         for topic in topics or event.topics:
             await self.send(topic, record.key, record.value, record.headers)
 
-    async def send(self, topic: str, key: bytes, value: bytes | None, headers: Headers) -> None:
+    async def send(self, topic: str, key: bytes, value: bytes | None, headers: AnyHeaders) -> None:
         """Send one record and wait for the acknowledgement; a null value is a tombstone.
 
         Raises KafkaError or TimeoutError where it is not known to be stored.
         """
         await (await self.enqueue(topic, key, value, headers))
 
-    async def enqueue(self, topic: str, key: bytes, value: bytes | None, headers: Headers) -> "asyncio.Future[None]":
+    async def enqueue(self, topic: str, key: bytes, value: bytes | None, headers: AnyHeaders) -> "asyncio.Future[None]":
         """Hand one record over; records of one partition are stored in the order of these calls.
 
         The future ends with the acknowledgement.
@@ -162,7 +164,7 @@ class Publisher:
         producer = await self._working_producer()
         async with asyncio.timeout(SEND_TIMEOUT_S):
             with self._noticing_failure():
-                sent = await producer.send(topic, value=value, key=key, headers=headers)
+                sent = await producer.send(topic, value=value, key=key, headers=list(headers))
         return asyncio.ensure_future(self._acknowledged(topic, sent, headers))
 
     async def _working_producer(self) -> AIOKafkaProducer:
@@ -188,12 +190,12 @@ class Publisher:
             self._is_broken |= not passing
             raise
 
-    async def _acknowledged(self, topic: str, sent: "asyncio.Future[Any]", headers: Headers) -> None:
+    async def _acknowledged(self, topic: str, sent: "asyncio.Future[Any]", headers: AnyHeaders) -> None:
         async with asyncio.timeout(SEND_TIMEOUT_S):
             with self._noticing_failure():
                 await sent
-        kind = next((value.decode() for name, value in headers if name == "ce_type"), "")
-        metrics.PUBLISHED.labels(topic=topic, type=kind).inc()
+        kind = event_type(headers) or ""
+        metrics.PUBLISHED.labels(topic=topic, type=kind if kind in EVENTS else "other").inc()
 
     async def check(self) -> None:
         """Raise where the broker does not answer; for `/readyz`."""

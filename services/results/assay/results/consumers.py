@@ -8,6 +8,7 @@ from assay.results import metrics
 from assay.results.errors import PositionTakenError
 from assay.results.positions import Positions
 from assay.results.service import RunService
+from assay.shared import consuming, database
 from assay.shared.consuming import Delivery, Ordering, ParallelConsumer
 from assay.shared.kafka import Publisher
 
@@ -56,4 +57,5 @@ def build_consumer(
         window=window,
         ordering=Ordering.PARTITION,
         starts_at=positions.starts_at,
+        waits_out=lambda error: consuming.is_outage(error) or database.is_outage(error),
     )
