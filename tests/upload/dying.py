@@ -1,0 +1,79 @@
+"""Upload processes that kill themselves at a given step. Run as: dying.py STEP:PORT …
+
+Forked from one parent, so that everything is imported once. SIGKILL is real: nothing of Python's runs after it.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from assay.shared.objects import ObjectStore
+from assay.shared.outbox import Outbox
+from assay.upload.main import main
+from assay.upload.repository import IntentRepository
+from assay.upload.schemas import UploadedFile
+from assay.upload.sweeper import Sweeper
+
+
+def die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("SIGKILL does not return")
+
+
+def dying_after(owner: type, name: str) -> None:
+    """Let a coroutine method do its work, then die."""
+    original: Callable[..., Any] = getattr(owner, name)
+
+    async def wrapper(*arguments: Any, **named: Any) -> NoReturn:
+        await original(*arguments, **named)
+        die()
+
+    setattr(owner, name, wrapper)
+
+
+def dying_before(owner: type, name: str) -> None:
+    """Die instead of calling a method."""
+    setattr(owner, name, lambda *_, **__: die())
+
+
+STEPS: dict[str, Callable[[], None]] = {
+    "before-intent": lambda: dying_before(Sweeper, "hold"),
+    "after-intent": lambda: dying_after(Sweeper, "hold"),
+    "after-multipart-begun": lambda: dying_after(ObjectStore, "begin"),
+    "before-first-part": lambda: dying_before(ObjectStore, "add_part"),
+    "after-first-part": lambda: dying_after(ObjectStore, "add_part"),
+    "before-completion": lambda: dying_before(ObjectStore, "complete"),
+    "after-completion": lambda: dying_after(ObjectStore, "complete"),
+    "after-put": lambda: dying_after(ObjectStore, "put"),
+    "after-intent-removed": lambda: dying_after(IntentRepository, "fulfil"),
+    "before-commit": lambda: dying_after(Outbox, "add"),
+    "after-commit": lambda: dying_before(UploadedFile, "of"),
+}
+
+
+def run(step: str, port: str) -> None:
+    """Become a service that dies at this step."""
+    os.environ["ASSAY_HTTP__PORT"] = port
+    STEPS[step]()
+    main()
+
+
+if __name__ == "__main__":
+    children = []
+    for argument in sys.argv[1:]:
+        step, _, port = argument.partition(":")
+        child = os.fork()
+        if child == 0:
+            run(step, port)
+            os._exit(0)
+        children.append(child)
+
+    def stop(*_: object) -> None:
+        for each in children:
+            os.kill(each, signal.SIGKILL)
+
+    signal.signal(signal.SIGTERM, stop)
+    for each in children:
+        os.waitpid(each, 0)
