@@ -10,9 +10,10 @@ import os
 import sys
 
 PR_SET_PDEATHSIG = 1
-PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
+SECBIT_NO_SETUID_FIXUP = 4
 CAPABILITY_VERSION_3 = 0x20080522
 
 
@@ -33,7 +34,9 @@ def main(arguments: list[str]) -> None:
 def become(uid: int, gid: int, capability: int) -> None:
     """Turn root into an ordinary user who keeps at most one capability, also in the programs it executes."""
     if capability >= 0:
-        _call("prctl", PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        # A change of user would take the capabilities away; and access(2), with which PostgreSQL looks for its own
+        # programs, would not count them.
+        _call("prctl", PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setregid(gid, gid)
     os.setreuid(uid, uid)

@@ -31,7 +31,7 @@ def _binaries() -> Path:
     return Path(package.origin).parent / "pginstall" / "bin"
 
 
-_BINARIES = _binaries()
+BINARIES = _binaries()
 _SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -81,7 +81,7 @@ class Postgres(Part):
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
         return Program(
             name=self.name,
-            command=[str(_BINARIES / "postgres"), "-D", str(self._data), *options],
+            command=[str(BINARIES / "postgres"), "-D", str(self._data), *options],
             environment=plain_environment(self._folder),
             folder=self._folder,
             user=self._user,
@@ -94,7 +94,7 @@ class Postgres(Part):
         address = ["-h", HOST, "-p", str(self._ports["postgres"]), "-t", "5"]
         environment = plain_environment(self._folder)
         asked = subprocess.run(
-            [str(_BINARIES / "pg_isready"), "-q", *address], env=environment, cwd=self._folder, check=False
+            [str(BINARIES / "pg_isready"), "-q", *address], env=environment, cwd=self._folder, check=False
         )
         return asked.returncode == 0
 
@@ -147,7 +147,7 @@ class Postgres(Part):
         )
         address = ["-h", HOST, "-p", str(self._ports["postgres"]), "-U", SUPERUSER, "-d", database]
         done = subprocess.run(
-            [str(_BINARIES / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *address],
+            [str(BINARIES / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *address],
             input=sql,
             env=environment,
             cwd=self._folder,
@@ -169,7 +169,7 @@ class Postgres(Part):
         try:
             self._run(
                 [
-                    str(_BINARIES / "initdb"),
+                    str(BINARIES / "initdb"),
                     "--pgdata", str(draft),
                     "--username", SUPERUSER,
                     "--pwfile", str(password_file),
