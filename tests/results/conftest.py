@@ -1,5 +1,6 @@
 """A results service on the real parts, one for each test module; tests are kept apart by owners."""
 
+import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
@@ -8,7 +9,7 @@ from unittest.mock import patch
 import pytest
 from results.story import Client, Story
 from sqlalchemy.ext.asyncio import AsyncEngine
-from support.services import ServiceProcess, running_service
+from support.services import ServiceProcess, free_port, running_service
 from support.stacks import RunningParts
 
 from assay.results.settings import Settings
@@ -23,8 +24,12 @@ PUBLIC_URL = "https://assay.example"
 
 @pytest.fixture(scope="session")
 def results_environment(stack: RunningParts) -> dict[str, str]:
+    port = str(free_port())
     return {
         **stack.environment("results"),
+        "ASSAY_HTTP__PORT": port,
+        # The only other service that is needed here is one that answers; this one does.
+        "ASSAY_PEERS": json.dumps({"upload": [f"http://127.0.0.1:{port}"]}),
         "ASSAY_PUBLIC_URL": PUBLIC_URL,
         "ASSAY_SWEEP_SECONDS": "0.2",
         "ASSAY_LOG__FORMAT": "json",

@@ -8,7 +8,7 @@ from assay.results.pooling import FINDING, NOTHING, OWN_LABEL, PROVEN, UNDECIDED
 
 _FINDINGS = {"manipulated": "manipulated", "synthetic": "made or altered by AI"}
 _SOUGHT = {"manipulated": "manipulation", "synthetic": "AI generation"}
-_SURENESS = ((0.95, "almost certainly"), (0.8, "very probably"), (0.65, "probably"), (0.0, "possibly"))
+_SURENESS = ((0.98, "almost certainly"), (0.85, "very probably"), (0.65, "probably"), (0.0, "possibly"))
 _REASON_CHARACTERS = 300
 
 
