@@ -23,6 +23,7 @@ def service(environment: dict[str, str], gate: Path, tmp_path: Path) -> ServiceP
     return ServiceProcess("inference", lines, tmp_path / "worker.log")
 
 
+@pytest.mark.timeout(300)
 async def test_killed_and_restarted_then_drained(lab: Lab, service: ServiceProcess, gate: Path) -> None:
     await asyncio.to_thread(service.start)
     try:

@@ -1,10 +1,13 @@
 """Where networks run: one thread for each device, so that torch never meets the event loop or itself."""
 
 import asyncio
+import ctypes
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from assay.sdk import DeviceMemoryError
@@ -12,22 +15,35 @@ from assay.sdk import DeviceMemoryError
 T = TypeVar("T")
 
 
-def choose(device: str, *, threads: int) -> str:
-    """The name of the device: `cuda:0` or `cpu`. Imports torch, which takes seconds: not for the event loop.
+def choose(device: str) -> str:
+    """The name of the device: `cuda:0` or `cpu`.
 
-    device: auto, cpu or cuda. threads: how many CPU threads one operation of torch may use.
+    device: auto, cpu or cuda. Torch takes seconds and half a gigabyte to import, so it is asked only where there is a
+    driver: a worker whose analyzers need no torch does without it.
     Raises RuntimeError where CUDA is asked for and is not there.
     """
-    import torch
+    if device != "cpu" and _has_driver():
+        import torch
 
-    torch.set_num_threads(threads)
-    if device == "cpu":
-        return "cpu"
-    if torch.cuda.is_available():
-        return "cuda:0"
+        if torch.cuda.is_available():
+            return "cuda:0"
     if device == "cuda":
         raise RuntimeError("ASSAY_DEVICE is cuda, and torch finds no CUDA device; set it to auto or cpu")
     return "cpu"
+
+
+def _has_driver() -> bool:
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def gradients_off() -> AbstractContextManager[object]:
+    """`torch.inference_mode()`, where an analyzer has imported torch."""
+    mode = getattr(sys.modules.get("torch"), "inference_mode", None)
+    return nullcontext() if mode is None else mode()
 
 
 class Lane:
@@ -77,20 +93,17 @@ class Lane:
         self._calls.put(None)
 
     def _work(self) -> None:
-        import torch
-
-        with torch.inference_mode():
-            while (perform := self._calls.get()) is not None:
-                self._busy_since = time.monotonic()
+        while (perform := self._calls.get()) is not None:
+            self._busy_since = time.monotonic()
+            with gradients_off():
                 perform()
-                self._busy_since = None
-                del perform
+            self._busy_since = None
+            del perform
 
 
 def in_our_words(error: Exception) -> Exception:
     """Torch's error of a full device as the one that the engine knows."""
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError):
+    full = getattr(sys.modules.get("torch"), "OutOfMemoryError", None)
+    if full is not None and isinstance(error, full):
         return DeviceMemoryError("The device has not enough memory left for this file.")
     return error

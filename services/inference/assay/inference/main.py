@@ -1,6 +1,7 @@
 """The inference service: `python -m assay.inference.main`."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -108,7 +109,7 @@ def build_engines(
 ) -> list[Engine]:
     """An engine for each analyzer, all on one device. Takes their sandboxes out of the dict."""
     try:
-        device = Device(choose(settings.device, threads=settings.torch_threads))
+        device = Device(choose(settings.device))
     except RuntimeError as error:
         plugins.stop(plugins.WrongSettingsError(str(error)))
     return [
@@ -132,6 +133,8 @@ def main() -> None:
         found = plugins.find(settings)
     except plugins.WrongSettingsError as error:
         plugins.stop(error)
+    # Read by torch when an analyzer imports it; the children decode on the other cores.
+    os.environ.setdefault("OMP_NUM_THREADS", str(settings.torch_threads))
     processes = settings.sandbox_processes
     # Their first processes import the analyzers' modules while this one does: torch alone takes seconds.
     sandboxes = {

@@ -66,5 +66,5 @@ class Settings(ServiceSettings):
 
     @property
     def torch_threads(self) -> int:
-        """CPU threads of torch: the children decode on the other cores."""
+        """CPU threads of torch."""
         return self.engine.torch_threads or max(1, cores() // 2)

@@ -1,0 +1,62 @@
+"""The analyzer in the README works as it is printed there."""
+
+import re
+import tomllib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from assay.inference import plugins
+from assay.inference.engine import Device, Engine
+from assay.inference.plugins import Plugin
+from assay.inference.sandbox import Sandbox
+from assay.sdk import Media, NotApplicableError, PermanentAnalyzerError
+
+README = Path(__file__).parents[2] / "services" / "inference" / "README.md"
+
+
+def printed(language: str) -> str:
+    (block,) = re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    return block
+
+
+@pytest_asyncio.fixture
+async def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
+    """The engine of the README's analyzer, with a sandbox of real processes."""
+    package = tmp_path / "site" / "shouting"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(printed("python"))
+    monkeypatch.syspath_prepend(str(package.parent))
+    points = tomllib.loads(printed("toml"))["project"]["entry-points"][plugins.GROUP]
+    plugin = Plugin("shouting", points["shouting"], {})
+    sandbox = Sandbox(plugin, folder=tmp_path / "sandbox", processes=1, memory_mb=128)
+    engine = Engine(plugin.make(), sandbox, Device("cpu"), processes=1, batch_max_items=4)
+    await engine.open()
+    yield engine
+    engine.close()
+
+
+def text(folder: Path, content: bytes) -> Media:
+    path = folder / "text"
+    path.write_bytes(content)
+    return Media(path, "text/plain", len(content), "0" * 64)
+
+
+async def test_the_printed_analyzer_judges_a_text(engine: Engine, tmp_path: Path) -> None:
+    async with engine.child() as child:
+        prepared = await engine.prepare(child, text(tmp_path, b"HELLO dear WORLD"), 10)
+    finding = await engine.infer(prepared)
+    (rendering,) = await engine.explain(prepared, finding)
+    assert (finding.label, finding.evidence[0].text) == ("shouting", "71% of 14 letters are capitals.")
+    assert rendering.data == b"HELLO\nWORLD"
+
+
+async def test_it_says_what_it_cannot_read_and_what_it_does_not_apply_to(engine: Engine, tmp_path: Path) -> None:
+    async with engine.child() as child:
+        with pytest.raises(PermanentAnalyzerError) as caught:
+            await engine.prepare(child, text(tmp_path, b"\xff\xfe"), 10)
+        assert caught.value.code == "media_unreadable"
+        with pytest.raises(NotApplicableError):
+            await engine.prepare(child, text(tmp_path, b"1 2 3"), 10)
