@@ -38,8 +38,9 @@ async def _assert_rest(url: str, owner: Owner, path: str, seen: list[Message], s
         async with listening(url, path, owner.token, last_id=seen[at].id) as source:
             rest = await source.take(len(seen) - at - 1)
             assert _names(rest) == _names(seen[at + 1 :])
-            # A heartbeat, and nothing else: there is no more.
-            assert await source.block() is None
+    async with listening(url, path, owner.token, last_id=seen[-1].id) as source:
+        # The opening and a heartbeat, and nothing else: there is no more.
+        assert [await source.block(), await source.block()] == [None, None]
 
 
 async def test_every_position_of_a_file_continues_exactly(
