@@ -1,5 +1,6 @@
 """What clients read: by HTTP, on real parts."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -84,8 +85,6 @@ async def test_the_object_has_exactly_the_names_of_the_design(client: Client, st
 
 async def test_a_link_just_answered_works(client: Client, publisher: Publisher) -> None:
     """The request comes first; it is answered once the events have come."""
-    import asyncio
-
     story = Story(publisher, client.owner)
     asking = asyncio.create_task(client.http.get(f"/api/v1/files/{story.file_id}"))
     snapshot = asyncio.create_task(client.http.get("/internal/v1/snapshot", params={"file_id": str(story.file_id)}))
@@ -301,13 +300,7 @@ async def test_dead_letters_are_for_operators(client_of: Clients, client: Client
 
 
 async def test_odd_characters_do_not_stop_a_verdict(client: Client, story: Story) -> None:
-    said = verdict(
-        details={
-            "name": "nul \x00 in it",
-            "none": float("nan"),
-            "\x00": ["\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")],
-        }
-    )
+    said = verdict(details={"name": "nul \x00 in it", "none": float("nan"), "\x00": ["\U0001f600"]})
     await story.say(story.uploaded("nul\x00.jpg"), story.requested("jpeg-forensics"))
     await story.say(story.completed("jpeg-forensics", said))
     body = await client.report_of(story.file_id)

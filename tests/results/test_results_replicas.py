@@ -1,0 +1,112 @@
+"""Several replicas: each record is written once, whoever else has it, and whoever dies."""
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from results.story import Client, Story, eventually
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from support.services import ServiceProcess, free_port, running_service
+
+from assay.contracts import RunCompleted, decode
+from assay.contracts.topics import VERDICTS
+from assay.results.errors import PositionTakenError
+from assay.results.service import RunService
+from assay.results.settings import Settings
+from assay.results.tables import SCHEMA, Outbox
+from assay.shared import outbox as outboxes
+from assay.shared.database import transactions
+from assay.shared.ids import new_id
+from assay.shared.kafka import Publisher, connection
+
+
+async def reports(settings: Settings, owner: str) -> list[str]:
+    """The files of an owner that a report was published for, once for each time."""
+    consumer = AIOKafkaConsumer(
+        VERDICTS.name, **connection(settings.kafka), auto_offset_reset="earliest", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(consumer.assignment())
+        found = []
+        while any([await consumer.position(each) < end for each, end in ends.items()]):
+            for batch in (await consumer.getmany(timeout_ms=200)).values():
+                events = [decode(record.value, record.headers) for record in batch]
+                found += [str(e.file_id) for e in events if isinstance(e, RunCompleted) and e.owner_id == owner]
+        return sorted(found)
+    finally:
+        await consumer.stop()
+
+
+async def test_a_member_that_lost_its_partition_writes_nothing(
+    results: ServiceProcess, publisher: Publisher, engine: AsyncEngine
+) -> None:
+    """The service is only needed for its tables; the records are of a topic of this test's own."""
+    transaction = transactions(engine)
+    outbox = outboxes.Outbox(engine, Outbox, publisher, schema=SCHEMA, source="/assay/tests")
+    service = RunService(transaction=transaction, outbox=outbox)
+    topic, topic_id = f"test-{uuid4()}", new_id()
+    story = Story(publisher, "nobody")
+    async with engine.begin() as session:
+        insert = text("INSERT INTO positions VALUES (:topic, 0, :id, 5)").bindparams(topic=topic, id=topic_id)
+        await session.execute(insert)
+
+    async def record(offset: int, of: object = topic_id) -> None:
+        await service.record(
+            story.started(f"at-{offset}"),
+            topic=topic,
+            partition=0,
+            offset=offset,
+            topic_id=of,  # type: ignore[arg-type]
+            key=str(story.file_id),
+            tombstone=False,
+        )
+
+    await record(5)
+    await record(7)  # an offset may hold no record
+    for late in (4, 5, 6, 7):
+        with pytest.raises(PositionTakenError):
+            await record(late)
+    with pytest.raises(PositionTakenError):
+        await record(8, of=new_id())
+    async with engine.begin() as session:
+        query = text("SELECT analyzer FROM analyses WHERE file_id = :id ORDER BY 1").bindparams(id=story.file_id)
+        assert list(await session.scalars(query)) == ["at-5", "at-7"]
+        for statement in ("DELETE FROM positions WHERE topic = :topic", "DELETE FROM outbox WHERE topic = :topic"):
+            await session.execute(text(statement).bindparams(topic=topic))
+
+
+@pytest.mark.timeout(240)
+async def test_a_replica_that_is_killed_loses_and_doubles_nothing(
+    client: Client,
+    publisher: Publisher,
+    settings: Settings,
+    results_environment: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    environment = {**results_environment, "ASSAY_SLOT": "1", "ASSAY_HTTP__PORT": str(free_port())}
+    stories = [Story(publisher, client.owner) for _ in range(40)]
+    with running_service("results", environment, tmp_path) as second:
+        for number, story in enumerate(stories):
+            await story.say(story.uploaded(), story.requested("a-one", "a-two"), story.started("a-one"))
+            await story.say(story.completed("a-one"))
+            if number == 20:
+                second.kill()
+            await story.say(story.completed("a-two"))
+
+        async def all_have_reports() -> bool:
+            items = (await client.http.get("/api/v1/files", params={"status": "analyzed", "limit": 100})).json()[
+                "items"
+            ]
+            return len(items) == len(stories)
+
+        # The other takes over once the session of the killed one has ended, after 15 s.
+        await eventually(all_have_reports, "every file has its report", limit_s=90)
+
+    async def all_published() -> list[str] | None:
+        found = await reports(settings, client.owner)
+        return found if len(found) >= len(stories) else None
+
+    assert await eventually(all_published, "every report") == sorted(str(each.file_id) for each in stories)
