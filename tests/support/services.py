@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-READY_S = 60.0
+READY_S = 100.0
 STOP_S = 20.0
 
 

@@ -17,6 +17,7 @@ from assay.shared.kafka import Publisher
 log = structlog.get_logger(__name__)
 
 LONGEST_BACKOFF_S = 15.0
+BROKER_STOP_S = 3.0
 
 
 class NotReadyError(Exception):
@@ -63,7 +64,7 @@ class Worker:
         if self._state in ("joining its group", "working"):
             await self._consumer.stop(drain_s)
             try:
-                async with asyncio.timeout(drain_s):
+                async with asyncio.timeout(BROKER_STOP_S):
                     await self._broker.stop()
             except TimeoutError:
                 log.warning("broker_stop_timed_out", analyzer=self.name)
