@@ -21,6 +21,7 @@ from assay.shared.settings import KafkaSettings
 
 NewFile = Callable[..., PlayedFile]
 FILES_OF_AN_OWNER = 60
+EVENT_STREAM = "text/event-stream"
 
 
 async def test_a_file_streams_its_state_and_then_its_events(
@@ -97,6 +98,15 @@ async def test_who_asks_wrongly_gets_a_problem(notify: ServiceProcess, owner: Ow
     answers = [unknown, malformed, until_when, endless, anonymous]
     assert [each.status_code for each in answers] == [404, 422, 422, 422, 401]
     assert [each.json()["code"] for each in answers] == ["not_found", *["invalid_request"] * 3, "unauthenticated"]
+
+
+async def test_the_document_names_both_streams(notify: ServiceProcess) -> None:
+    async with httpx.AsyncClient(base_url=notify.url) as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    file, owner = paths["/api/v1/files/{file_id}/events"]["get"], paths["/api/v1/events"]["get"]
+    assert list(file["responses"]["200"]["content"]) == list(owner["responses"]["200"]["content"]) == [EVENT_STREAM]
+    assert "204" in file["responses"]
+    assert {each["name"].lower() for each in file["parameters"]} == {"file_id", "until", "last-event-id"}
 
 
 async def test_the_session_cookie_opens_a_stream(

@@ -36,7 +36,9 @@ def build_router(service: StreamService, authenticator: Authenticator) -> APIRou
         stream = await service.open(caller, audience, last_event_id=last_event_id, until_completed=until)
         return Response(status_code=204) if stream is None else EventStream(stream, service.close)
 
-    @router.get("/files/{file_id}/events", response_class=EventStream, responses={**STREAM, **FINISHED})
+    @router.get(
+        "/files/{file_id}/events", status_code=200, response_class=EventStream, responses={**STREAM, **FINISHED}
+    )
     async def file_events(
         file_id: UUID,
         caller: Annotated[Principal, Depends(authenticator.user)],
@@ -46,7 +48,7 @@ def build_router(service: StreamService, authenticator: Authenticator) -> APIRou
         """What happens to one file."""
         return await answer(caller, Audience(caller.owner_id, file_id), last_event_id, until=until is not None)
 
-    @router.get("/events", response_class=EventStream, responses=STREAM)
+    @router.get("/events", status_code=200, response_class=EventStream, responses=STREAM)
     async def owner_events(
         request: Request, caller: Annotated[Principal, Depends(authenticator.user)], last_event_id: LastEventId = None
     ) -> Response:

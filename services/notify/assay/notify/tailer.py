@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 POLL_MS = 500
 BATCH = 500
 RETRY_S = 1.0
+# How often the topics' ids are asked for. Who opens a stream sees sooner that a topic was made anew.
+CHECK_S = 60.0
 # A request that comes while the ring is being filled waits so long.
 PATIENCE_S = 10.0
 
@@ -96,8 +98,7 @@ class Tailer:
 
     async def _follow(self) -> None:
         self._doubted = False
-        ids = await topic_ids(self._kafka, [topic.name for topic in TOPICS])
-        layout = Layout(tuple(ids[topic.name] for topic in TOPICS))
+        layout = await self._layout()
         consumer = AIOKafkaConsumer(
             **connection(self._kafka),
             client_id="assay-notify",
@@ -121,6 +122,10 @@ class Tailer:
             self._consumer = None
             await consumer.stop()
 
+    async def _layout(self) -> Layout:
+        ids = await topic_ids(self._kafka, [topic.name for topic in TOPICS])
+        return Layout(tuple(ids[topic.name] for topic in TOPICS))
+
     async def _starts(self, consumer: AIOKafkaConsumer, layout: Layout) -> list[int]:
         """Where to begin: at most so many minutes and events back, the events shared out by how many there are."""
         partitions = list(layout.partitions)
@@ -139,7 +144,13 @@ class Tailer:
 
     async def _read(self, consumer: AIOKafkaConsumer, layout: Layout) -> None:
         ends = await consumer.end_offsets(list(layout.partitions))
+        checked_at = time.monotonic()
         while not self._doubted:
+            if time.monotonic() - checked_at > CHECK_S:
+                checked_at = time.monotonic()
+                if await self._layout() != layout:
+                    log.warning("topics_made_anew")
+                    return
             batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH)
             self._moved_at = time.monotonic()
             for partition, records in batches.items():
