@@ -1,7 +1,7 @@
 """`python -m assay.inference.evaluation [ONLY]`: measure the analyzers on the evaluation data.
 
-ASSAY_DATA names the data, ASSAY_HOME (.assay) where eval.json is written. ONLY is an analyzer's name. Exit status 2
-where data is missing or nothing is called ONLY.
+ASSAY_DATA names the data, ASSAY_HOME (.assay) where eval.json is written. ONLY is an analyzer's name, from the command
+line or the environment (`make eval ONLY=provenance`). Exit status 2 where data is missing or nothing is called ONLY.
 """
 
 import os
@@ -21,9 +21,10 @@ EVALUATIONS: dict[str, Callable[[Path], list[Row]]] = {
 
 def main(arguments: list[str]) -> int:
     """Run all evaluations, or the one that is named. Returns the exit status."""
-    chosen = {name: run for name, run in EVALUATIONS.items() if not arguments or name == arguments[0]}
+    only = arguments[0] if arguments else os.environ.get("ONLY", "")
+    chosen = {name: run for name, run in EVALUATIONS.items() if only in ("", name)}
     if not chosen:
-        return _refuse(f"There is no evaluation {arguments[0]!r}. There are: {', '.join(EVALUATIONS)}.")
+        return _refuse(f"There is no evaluation {only!r}. There are: {', '.join(EVALUATIONS)}.")
     root = os.environ.get("ASSAY_DATA")
     if not root:
         return _refuse("ASSAY_DATA is not set. Name the folder that holds the evaluation data (images/, provenance/).")

@@ -5,9 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 Row = dict[str, Any]
 
 
@@ -42,12 +39,12 @@ def write(rows: Sequence[Row], path: Path) -> None:
 
 def show(rows: Sequence[Row]) -> None:
     """Print the rows as a table."""
-    table = Table(title=None)
-    for column in ("name", "value", "unit", "baseline", "ratio", "aim", "n"):
-        table.add_column(column, justify="left" if column in ("name", "unit") else "right", no_wrap=True)
-    for entry in rows:
-        table.add_row(*("" if entry[column] is None else str(entry[column]) for column in entry))
-    Console(width=140).print(table)
+    header = ("name", "value", "unit", "baseline", "ratio", "aim", "n")
+    cells = [header] + [tuple("" if row[column] is None else str(row[column]) for column in header) for row in rows]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
+    for line in cells:
+        name, *figures = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print(name, "  ".join(figures), sep="  ")
 
 
 def _rounded(value: float | None) -> float | None:

@@ -1,5 +1,7 @@
 """What a quantisation table tells: the quality of the last saving."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,11 +32,14 @@ def likely_quality(steps: dict[tuple[int, int], int]) -> tuple[int, bool]:
 
     steps: quantisation step by (row, column); not all need be known.
     """
+    rows, columns = np.array(list(steps)).T
     known = np.array(list(steps.values()), dtype=np.float64)
+    distances = np.abs(np.log(_all_tables()[:, rows, columns] / known)).sum(1)
+    nearest = 100 - int(distances[::-1].argmin())  # the higher of equals: 75 rather than 74
+    return nearest, bool(distances[nearest - 1] == 0.0)
 
-    def distance(quality: int) -> float:
-        table = standard_table(quality)
-        return float(np.abs(np.log(np.array([table[at] for at in steps]) / known)).sum())
 
-    nearest = min(range(100, 0, -1), key=distance)  # the higher of equals: 75 rather than 74
-    return nearest, distance(nearest) == 0.0
+@cache
+def _all_tables() -> NDArray[np.int64]:
+    """The tables of quality 1..100, (100, 8, 8)."""
+    return np.stack([standard_table(quality) for quality in range(1, 101)])
