@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 from assay.shared.objects import ObjectStore
 from assay.shared.outbox import Outbox
 from assay.upload.main import main
-from assay.upload.repository import IntentRepository
 from assay.upload.schemas import UploadedFile
 from assay.upload.sweeper import Sweeper
 
@@ -39,17 +38,15 @@ def dying_before(owner: type, name: str) -> None:
 
 
 STEPS: dict[str, Callable[[], None]] = {
-    "before-intent": lambda: dying_before(Sweeper, "hold"),
     "after-intent": lambda: dying_after(Sweeper, "hold"),
     "after-multipart-begun": lambda: dying_after(ObjectStore, "begin"),
     "before-first-part": lambda: dying_before(ObjectStore, "add_part"),
     "after-first-part": lambda: dying_after(ObjectStore, "add_part"),
-    "before-completion": lambda: dying_before(ObjectStore, "complete"),
     "after-completion": lambda: dying_after(ObjectStore, "complete"),
     "after-put": lambda: dying_after(ObjectStore, "put"),
-    "after-intent-removed": lambda: dying_after(IntentRepository, "fulfil"),
     "before-commit": lambda: dying_after(Outbox, "add"),
     "after-commit": lambda: dying_before(UploadedFile, "of"),
+    "never": lambda: None,
 }
 
 
@@ -71,9 +68,11 @@ if __name__ == "__main__":
         children.append(child)
 
     def stop(*_: object) -> None:
+        # None is reaped before this, so that no number can belong to another process by now.
         for each in children:
             os.kill(each, signal.SIGKILL)
+        sys.exit(0)
 
     signal.signal(signal.SIGTERM, stop)
-    for each in children:
-        os.waitpid(each, 0)
+    while True:
+        signal.pause()
