@@ -53,7 +53,9 @@ def build(settings: Settings) -> FastAPI:
     sweeper = Sweeper(service, every_s=settings.sweep_seconds)
     objects = ObjectStore(settings.s3)
     authenticator = Authenticator(settings.auth)
-    library = Library(engine=engine, views=Views(settings.public_url))
+    # Connections of their own: who reads does not wait behind a backfill that writes.
+    reading = database.build_engine(settings.database, schema=SCHEMA)
+    library = Library(engine=reading, views=Views(settings.public_url))
 
     peers = stack.Peers(settings.peers)
     handbook = stack.Handbook(peers, public_url=settings.public_url)
@@ -69,6 +71,7 @@ def build(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
             closing.push_async_callback(engine.dispose)
+            closing.push_async_callback(reading.dispose)
             closing.callback(objects.close)
             closing.push_async_callback(peers.close)
             await database.migrate(engine, schema=SCHEMA, scripts=MIGRATIONS)

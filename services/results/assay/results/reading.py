@@ -34,6 +34,7 @@ from assay.results.tables import Analysis, File, Position, RegisteredAnalyzer, R
 from assay.results.views import Views
 from assay.shared.clock import now
 from assay.shared.ids import made_at
+from assay.shared.problems import UnavailableError
 
 YOUNG = timedelta(seconds=30)
 WAIT_S = 5.0
@@ -202,7 +203,8 @@ class Library:
     async def snapshot(self, owner_id: str, file_id: UUID | None) -> Snapshot:
         """Rows and the Kafka positions that they reflect, read in one transaction.
 
-        One file, or the owner's newest 100 and those that are unfinished. Raises UnknownFileError.
+        One file, or the owner's newest 100 and those that are unfinished. Raises UnknownFileError, and UnavailableError
+        before the first assignment.
         """
         if file_id is not None:
             await self._wait_for_young(owner_id, file_id)
@@ -227,7 +229,7 @@ async def _topics(session: AsyncSession) -> dict[str, TopicPositions]:
     for topic in SNAPSHOT_TOPICS:
         known = {row.partition: row for row in rows if row.topic == topic.name}
         if not known:
-            continue
+            raise UnavailableError("This service has not joined its group yet. Try again in a few seconds.")
         topics[topic.name] = TopicPositions(
             id=next(iter(known.values())).topic_id,
             positions={

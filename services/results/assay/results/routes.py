@@ -20,7 +20,6 @@ NO_NUL = r"^[^\x00]*$"
 LARGEST_NUMBER = 2**31 - 1
 
 RunNumber = Annotated[int, Path(ge=1, le=LARGEST_NUMBER)]
-Text = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
 
 
 def build_router(
@@ -34,10 +33,12 @@ def build_router(
     @router.get("/files", tags=["files"])
     async def list_files(
         caller: Caller,
-        limit: Annotated[int, Query(ge=1, le=100)] = 20,
-        cursor: Annotated[str | None, Query(max_length=100)] = None,
-        status: Status | None = None,
-        label: Text = None,
+        limit: Annotated[int, Query(ge=1, le=100, description="1 to 100; default 20")] = 20,
+        cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before")] = None,
+        status: Annotated[Status | None, Query(description="Of the newest run")] = None,
+        label: Annotated[
+            str | None, Query(max_length=200, pattern=NO_NUL, description="Of the newest run's report")
+        ] = None,
         media_type: Annotated[
             str | None, Query(max_length=200, pattern=NO_NUL, description="Exact, or `image/*`")
         ] = None,
