@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from assay.embedded import seaweedfs
+from assay.embedded import seaweedfs, tokens
 from assay.embedded import services as running
 from assay.embedded.errors import StackError
 from assay.embedded.gateway import Gateway
@@ -77,6 +77,10 @@ class Supervisor:
         self._check_port()
         try:
             self.stack.open()
+            # Before the gateway: whoever sees it ready finds the token and the address.
+            tokens.ensure(self.stack)
+            home = self.stack.home
+            home.write_private(home.path / "address", self.address + "\n")
             programs = self._plan_services()
             self.stack.start_parts()
             self._start_services(programs)

@@ -54,10 +54,8 @@ def _run(settings: StackSettings, known: Sequence[Service]) -> int:
     say(f"starting Kafka, S3 and PostgreSQL in {settings.home.absolute()}")
     with Supervisor(settings, services=known, say=say) as supervisor:
         token = tokens.ensure(supervisor.stack)
-        home = supervisor.stack.home
-        home.write_private(home.path / "address", supervisor.address + "\n")
         say(f"ready after {time.monotonic() - began:.1f} s at {supervisor.address}")
-        print(_invitation(supervisor.address, token, home.path), flush=True)
+        print(_invitation(supervisor.address, token, supervisor.stack.home.path), flush=True)
         try:
             supervisor.wait()
         except KeyboardInterrupt:
