@@ -50,7 +50,7 @@ async def test_a_slow_reader_is_cut_off_and_goes_on_by_id(
 ) -> None:
     file = new_file()
     await file.upload()
-    tight = {"ASSAY_READER__MAX_EVENTS": "20"}
+    tight = {"ASSAY_READER__MAX_EVENTS": "4"}
     with running_service("notify", notify_environment | tight, tmp_path) as notify:
         with _connect(notify, owner, file.path) as client:
             head = b""
@@ -61,9 +61,9 @@ async def test_a_slow_reader_is_cut_off_and_goes_on_by_id(
             sent = 0
             async with asyncio.timeout(LIMIT_S):
                 while await _metric(notify.url, "assay_notify_cut_off_total") == 0:
-                    for _ in range(20):
+                    for _ in range(5):
                         sent += 1
-                        await file.progress(sent, stage="s" * 50_000)
+                        await file.progress(sent, stage="s" * 200_000)
             await _until(lambda: _is(notify.url, "assay_notify_readers", 0))
         async with listening(notify.url, file.path, owner.token, last_id=last_id) as source:
             heard: list[int] = []

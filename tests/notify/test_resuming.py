@@ -1,7 +1,7 @@
 """`Last-Event-ID`: exactly the rest, from any position, at any replica, from the ring or from Kafka."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,19 @@ from notify.playing import RUN_COMPLETED, PlayedFile
 from support.services import ServiceProcess, running_service
 
 NewFile = Callable[..., PlayedFile]
+REPLAY_BYTES = 100_000
+
+
+@pytest.fixture(scope="module")
+def forgetful(notify_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    """A replica that keeps next to nothing in memory, and reads little of Kafka at once."""
+    limits = {
+        "ASSAY_RING__MAX_EVENTS": "3",
+        "ASSAY_RING__MINUTES": "0",
+        "ASSAY_REPLAY__MAX_BYTES": str(REPLAY_BYTES),
+    }
+    with running_service("notify", notify_environment | limits, tmp_path_factory.mktemp("forgetful")) as service:
+        yield service
 
 
 async def _record(notify: ServiceProcess, owner: Owner, path: str, files: list[PlayedFile]) -> list[Message]:
@@ -55,7 +68,11 @@ async def test_every_position_of_a_file_continues_exactly(
 
 
 async def test_every_position_of_an_owner_continues_exactly_also_after_a_kill_and_elsewhere(
-    notify_environment: dict[str, str], owner: Owner, new_file: NewFile, tmp_path: Path
+    notify_environment: dict[str, str],
+    forgetful: ServiceProcess,
+    owner: Owner,
+    new_file: NewFile,
+    tmp_path: Path,
 ) -> None:
     files = [new_file(bulk=number % 2 == 0) for number in range(6)]
     for file in files:
@@ -73,39 +90,35 @@ async def test_every_position_of_an_owner_continues_exactly_also_after_a_kill_an
         assert [each.name[0] for each in seen[-2:]] == [str(later.file_id)] * 2
         await _assert_rest(notify.url, owner, "/api/v1/events", seen, step=5)
     # A replica that keeps next to nothing in memory reads Kafka.
-    small = {"ASSAY_RING__MAX_EVENTS": "3", "ASSAY_RING__MINUTES": "0"}
-    with running_service("notify", notify_environment | small, tmp_path) as elsewhere:
-        await _assert_rest(elsewhere.url, owner, "/api/v1/events", seen, step=7)
-        await _assert_rest(elsewhere.url, owner, "/api/v1/events", seen[-3:])
+    await _assert_rest(forgetful.url, owner, "/api/v1/events", seen, step=7)
+    await _assert_rest(forgetful.url, owner, "/api/v1/events", seen[-3:])
 
 
 async def test_a_reader_goes_on_while_events_arrive_and_the_ring_forgets(
-    notify_environment: dict[str, str], owner: Owner, new_file: NewFile, tmp_path: Path
+    forgetful: ServiceProcess, owner: Owner, new_file: NewFile
 ) -> None:
     """Connections that break after each few events, against a ring that is shorter than the gap."""
     file = new_file()
     await file.upload()
-    small = {"ASSAY_RING__MAX_EVENTS": "5"}
     count = 120
-    with running_service("notify", notify_environment | small, tmp_path) as notify:
-        async with listening(notify.url, "/api/v1/events", owner.token) as source:
-            await source.next()
-            last_id = source.last_id
+    async with listening(forgetful.url, "/api/v1/events", owner.token) as source:
+        await source.next()
+        last_id = source.last_id
 
-        async def get_on() -> None:
-            for sequence in range(1, count + 1):
-                await file.progress(sequence)
+    async def get_on() -> None:
+        for sequence in range(1, count + 1):
+            await file.progress(sequence)
 
-        heard: list[int] = []
-        async with asyncio.TaskGroup() as group:
-            group.create_task(get_on())
-            while len(heard) < count:
-                async with listening(notify.url, "/api/v1/events", owner.token, last_id=last_id) as source:
-                    for _ in range(min(17, count - len(heard))):
-                        message = await source.next()
-                        if "sequence" in message.data:
-                            heard.append(message.data["sequence"])
-                    last_id = source.last_id
+    heard: list[int] = []
+    async with asyncio.TaskGroup() as group:
+        group.create_task(get_on())
+        while len(heard) < count:
+            async with listening(forgetful.url, "/api/v1/events", owner.token, last_id=last_id) as source:
+                for _ in range(min(17, count - len(heard))):
+                    message = await source.next()
+                    if "sequence" in message.data:
+                        heard.append(message.data["sequence"])
+                last_id = source.last_id
     assert heard == list(range(1, count + 1))
 
 
@@ -139,20 +152,22 @@ async def test_an_id_of_another_topic_or_of_the_future_gets_a_new_snapshot(
             assert (await source.next()).event == "snapshot"
 
 
-async def test_too_long_a_way_gets_a_new_snapshot(
-    notify_environment: dict[str, str], notify: ServiceProcess, owner: Owner, new_file: NewFile, tmp_path: Path
+async def test_too_much_to_catch_up_with_gets_a_new_snapshot(
+    notify: ServiceProcess, forgetful: ServiceProcess, owner: Owner, new_file: NewFile
 ) -> None:
     async with listening(notify.url, "/api/v1/events", owner.token) as source:
         await source.next()
         last_id = source.last_id
     file = new_file()
     await file.upload()
+    # More than a replay may find, and then more than this ring keeps.
+    await file.progress(1, stage="s" * REPLAY_BYTES)
+    for sequence in range(2, 6):
+        await file.progress(sequence)
     await file.complete()
-    async with listening(notify.url, f"{file.path}?until=completed", owner.token) as source:
+    async with listening(forgetful.url, f"{file.path}?until=completed", owner.token) as source:
         await source.rest()
-    small = {"ASSAY_RING__MAX_EVENTS": "1", "ASSAY_RING__MINUTES": "0", "ASSAY_REPLAY__MAX_RECORDS": "1"}
-    with running_service("notify", notify_environment | small, tmp_path) as strict:
-        async with listening(strict.url, "/api/v1/events", owner.token, last_id=last_id) as source:
-            snapshot = await source.next()
+    async with listening(forgetful.url, "/api/v1/events", owner.token, last_id=last_id) as source:
+        snapshot = await source.next()
     assert snapshot.event == "snapshot"
     assert [each["file_id"] for each in snapshot.data["files"]] == [str(file.file_id)]

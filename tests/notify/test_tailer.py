@@ -11,11 +11,13 @@ from notify.playing import PlayedFile
 
 from assay.embedded.stack import Stack
 from assay.notify.domain import Audience
+from assay.notify.errors import ReplayRefusedError
 from assay.notify.fanout import Fanout
 from assay.notify.position import TOPICS
 from assay.notify.reader import End, Reader
+from assay.notify.replay import Replay
 from assay.notify.ring import Ring
-from assay.notify.settings import RingSettings
+from assay.notify.settings import ReplaySettings, RingSettings
 from assay.notify.tailer import Tailer
 from assay.shared.kafka import Publisher, connection, ensure_topics
 from assay.shared.settings import KafkaSettings
@@ -68,6 +70,15 @@ async def test_it_outlives_the_broker_and_notices_topics_made_anew(own_stack: St
         assert len(ring.since(audience, everything)) == 2
         reader = Reader(audience, ring.layout.everything, max_events=100, max_bytes=1_000_000)
         fanout.attach(reader)
+
+        replay = Replay(kafka, ReplaySettings(max_records=1))
+        slot = ring.since(audience, everything)[0].slot
+        end = ring.high[slot]
+        with pytest.raises(ReplayRefusedError, match="2 records to look at, 1 are allowed"):
+            await replay.read(ring.layout, {slot: (0, end)}, audience, clamp=False)
+        last = await replay.read(ring.layout, {slot: (end - 1, end)}, audience, clamp=False)
+        assert [event.type for event in last] == ["assay.run.requested.v1"]
+        await replay.stop()
 
         process = own_stack.processes["kafka"]
         process.signal_stop()

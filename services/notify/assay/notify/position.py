@@ -71,7 +71,7 @@ class Layout:
         slots = tuple(
             self.slots[TopicPartition(topic.name, _partition_of(key, range(topic.partitions), ()))] for topic in TOPICS
         )
-        return self._views.setdefault(slots, View(self, slots))
+        return self._views.get(slots) or self._views.setdefault(slots, View(self, slots))
 
 
 class View:

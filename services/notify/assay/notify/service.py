@@ -1,8 +1,9 @@
 """Opens streams: state first, then the log; or the log alone, from where a client was.
 
-Positions decide, not moments. Whatever a snapshot or an id does not cover is in the ring, or is read from Kafka. The
-last step (what is missing from the ring, what it has, attaching to what comes) runs without giving way to anything
-else, so nothing falls between and nothing comes twice. While results answers, nothing is buffered for the client.
+Positions decide, not moments. Whatever a snapshot or an id does not cover is in the ring, or is read from Kafka. One
+step looks what the ring has no longer, takes what it has and attaches the reader to what comes; so nothing falls
+between and nothing comes twice. Kafka is read after that step, while later events wait in the reader. It happens once the snapshot
+is there: while results answers, nothing has to wait.
 """
 
 from assay.notify import metrics
@@ -10,7 +11,7 @@ from assay.notify.domain import Audience, AwaitedRun, LoggedEvent
 from assay.notify.errors import ForeignPositionError, ReplayRefusedError, StreamNotReadyError
 from assay.notify.fanout import Fanout
 from assay.notify.position import Cursor, Positions, View
-from assay.notify.reader import Reader
+from assay.notify.reader import End, Reader
 from assay.notify.replay import Replay
 from assay.notify.ring import Ring
 from assay.notify.settings import ReaderSettings
@@ -18,9 +19,6 @@ from assay.notify.snapshots import Snapshot, Snapshots
 from assay.notify.stream import Stream
 from assay.notify.tailer import Tailer
 from assay.shared.auth import Principal
-
-# While Kafka is read the ring moves on, and its end with it; each further round is far shorter than the one before.
-ROUNDS = 4
 
 
 class StreamService:
@@ -55,7 +53,8 @@ class StreamService:
         stream cannot start now. Every stream must be closed.
         """
         await self._tailer.caught_up()
-        cursor = self._cursor(audience, last_event_id)
+        view = self._view(audience)
+        cursor = self._cursor(view, last_event_id)
         if cursor is not None and cursor.finished and until_completed:
             return None
         snapshot: Snapshot | None = None
@@ -66,7 +65,7 @@ class StreamService:
         if cursor is not None:
             if awaited is not None and self._has_seen_end(audience, cursor, awaited):
                 return None
-            stream = await self._continue(audience, cursor, awaited)
+            stream = await self._continue(audience, view, cursor, awaited)
             if stream is not None:
                 metrics.STREAMS.labels(stream=audience.kind, begun="continued").inc()
                 return stream
@@ -82,11 +81,11 @@ class StreamService:
         layout = self._ring.layout
         return layout.everything if audience.file_id is None else layout.of_file(audience.file_id)
 
-    def _cursor(self, audience: Audience, last_event_id: str | None) -> Cursor | None:
+    def _cursor(self, view: View, last_event_id: str | None) -> Cursor | None:
         if not last_event_id:
             return None
         try:
-            return self._view(audience).decode(last_event_id)
+            return view.decode(last_event_id)
         except ForeignPositionError:
             return None
 
@@ -102,16 +101,18 @@ class StreamService:
         """Snapshot, then everything later."""
         data = snapshot.files[0] if audience.file_id is not None else {"files": snapshot.files}
         try:
-            return await self._join(audience, snapshot.positions, data, awaited, clamp=True)
+            return await self._join(audience, self._view(audience), snapshot.positions, data, awaited, clamp=True)
         except ReplayRefusedError as error:
             raise StreamNotReadyError(f"What is known of the files lags behind the log ({error}).") from error
 
-    async def _continue(self, audience: Audience, cursor: Cursor, awaited: AwaitedRun | None) -> Stream | None:
+    async def _continue(
+        self, audience: Audience, view: View, cursor: Cursor, awaited: AwaitedRun | None
+    ) -> Stream | None:
         """Everything after a position; None where a new snapshot is needed."""
         try:
-            if await self._is_ahead_of_kafka(audience, cursor):
+            if await self._is_ahead_of_kafka(view, cursor):
                 return None
-            stream = await self._join(audience, cursor.positions, None, awaited, clamp=False)
+            stream = await self._join(audience, view, cursor.positions, None, awaited, clamp=False)
         except ReplayRefusedError:
             return None
         if awaited is not None and awaited.is_complete and not any(map(awaited.is_end, stream.rest)):
@@ -129,46 +130,54 @@ class StreamService:
         ]
         return awaited.is_complete and any(entry.offset < cursor.positions[entry.slot] for entry in ends)
 
-    async def _is_ahead_of_kafka(self, audience: Audience, cursor: Cursor) -> bool:
+    async def _is_ahead_of_kafka(self, view: View, cursor: Cursor) -> bool:
         """True for an id with offsets that do not exist. One a little ahead of the ring comes from another replica."""
         high = self._ring.high
-        ahead = [slot for slot in self._view(audience).slots if cursor.positions[slot] > high[slot]]
+        ahead = [slot for slot in view.slots if cursor.positions[slot] > high[slot]]
         if not ahead:
             return False
         ends = await self._replay.ends(self._ring.layout, ahead)
         return any(cursor.positions[slot] > ends[slot] for slot in ahead)
 
     async def _join(
-        self, audience: Audience, floor: Positions, snapshot: object, awaited: AwaitedRun | None, *, clamp: bool
+        self,
+        audience: Audience,
+        view: View,
+        floor: Positions,
+        snapshot: object,
+        awaited: AwaitedRun | None,
+        *,
+        clamp: bool,
     ) -> Stream:
         """Bring together what Kafka, the ring and the future have after `floor`."""
-        layout, view = self._ring.layout, self._view(audience)
-        reached = floor
-        replayed: list[LoggedEvent] = []
-        for _ in range(ROUNDS):
-            missing = self._ring.missing(view, reached)
-            if not missing:
-                break
-            replayed += await self._replay.read(layout, missing, audience, clamp=clamp)
-            reached = tuple(missing.get(slot, (0, position))[1] for slot, position in enumerate(reached))
-            if self._ring.layout is not layout:
-                raise ReplayRefusedError("the ring began anew meanwhile")
-        else:
-            raise ReplayRefusedError("the log grows faster than it can be read")
-        # No await from here to attach.
-        stream = Stream(
-            Reader(audience, view, max_events=self._reader.max_events, max_bytes=self._reader.max_bytes),
+        if view is not self._view(audience):
+            raise ReplayRefusedError("the ring began anew meanwhile")
+        reader = Reader(audience, view, max_events=self._reader.max_events, max_bytes=self._reader.max_bytes)
+        # One step, no await in it: what the ring lacks, what it has, and from here on all that comes.
+        missing = self._ring.missing(view, floor)
+        reached = tuple(missing.get(slot, (0, position))[1] for slot, position in enumerate(floor))
+        missed = self._ring.since(audience, reached)
+        self._fanout.attach(reader)
+        try:
+            replayed: list[LoggedEvent] = []
+            if missing:
+                replayed = await self._replay.read(self._ring.layout, missing, audience, clamp=clamp)
+            if reader.end in (End.SLOW, End.RESET):
+                raise ReplayRefusedError("too much happened while Kafka was read")
+        except BaseException:
+            self._fanout.detach(reader)
+            raise
+        return Stream(
+            reader,
             self._ring,
             floor=floor,
             snapshot=snapshot,
             replayed=self._without_deleted(replayed),
             reached=reached,
-            missed=self._ring.since(audience, reached),
+            missed=missed,
             awaited=awaited,
             heartbeat_s=self._heartbeat_s,
         )
-        self._fanout.attach(stream.reader)
-        return stream
 
     def _without_deleted(self, events: list[LoggedEvent]) -> list[LoggedEvent]:
         """Kafka keeps what a deleted file once said; a stream does not repeat it."""
