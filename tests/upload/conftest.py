@@ -43,7 +43,12 @@ def replica(
     upload: ServiceProcess, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServiceProcess]:
     """A second process of the service, which sweeps often and takes less."""
-    settings = {**environment, "ASSAY_INTENT_LEASE": "PT4S", "ASSAY_LIMITS__MAX_FILE_BYTES": SMALLER_BYTES}
+    settings = {
+        **environment,
+        "ASSAY_INTENT_LEASE": "PT4S",
+        "ASSAY_LIMITS__MAX_FILE_BYTES": SMALLER_BYTES,
+        "ASSAY_LIMITS__IDLE_TIMEOUT": "PT1M",
+    }
     with running_service("upload", settings, tmp_path_factory.mktemp("replica")) as service:
         yield service
 
