@@ -1,6 +1,7 @@
 """What is found, where, and what is left alone."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,3 +102,21 @@ def test_findings_are_json(judge: Judge) -> None:
 def test_the_table_tells_the_quality_of_the_last_saving(judge: Judge) -> None:
     table = judge(encoded(photo(6), 83)).details["table"]
     assert (table["quality"], table["standard"]) == (83, True)
+
+
+SAMPLES = Path(__file__).parents[3] / "examples" / "samples"
+
+
+def test_the_sample_landscape_is_left_alone_and_the_balloon_in_the_other_is_found(judge: Judge) -> None:
+    contents = {name: (SAMPLES / name).read_bytes() for name in ("landscape.jpg", "splice.jpg")}
+    assert all(len(content) <= 150_000 for content in contents.values())
+    assert judge(contents["landscape.jpg"]).label == "no_findings"
+    splice = judge(contents["splice.jpg"])
+    assert splice.label == "manipulated"
+    where = splice.evidence[0].where
+    assert where is not None
+    x, y, width, height = where["box"]
+    assert abs(x - 388) < 24
+    assert abs(y - 62) < 24
+    assert abs(x + width - 520) < 24
+    assert abs(y + height - 224) < 24
