@@ -58,21 +58,22 @@ def run(step: str, port: str) -> None:
 
 
 if __name__ == "__main__":
-    children = []
-    for argument in sys.argv[1:]:
-        step, _, port = argument.partition(":")
-        child = os.fork()
-        if child == 0:
-            run(step, port)
-            os._exit(0)
-        children.append(child)
+    children: list[int] = []
 
     def stop(*_: object) -> None:
         # None is reaped before this, so that no number can belong to another process by now.
         for each in children:
             os.kill(each, signal.SIGKILL)
-        sys.exit(0)
+        os._exit(0)
 
     signal.signal(signal.SIGTERM, stop)
+    for argument in sys.argv[1:]:
+        step, _, port = argument.partition(":")
+        child = os.fork()
+        if child == 0:
+            children.clear()
+            run(step, port)
+            os._exit(0)
+        children.append(child)
     while True:
         signal.pause()
