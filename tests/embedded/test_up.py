@@ -166,7 +166,9 @@ def test_nothing_outlives_a_supervisor_that_is_killed_and_data_stays(driver: Run
     driver.process.wait()
     wait_for(lambda: gone(family), 10)
 
-    assert driver.start() < 20
+    # 20 s on a machine with nothing else to do, longer where others wait for its cores too.
+    waiting = os.getloadavg()[0] / (os.cpu_count() or 1)
+    assert driver.start() < 20 * max(1.0, waiting)
     assert driver.said(r"^assay: ready after"), driver.printed
     assert sql(driver, "SELECT word FROM upload.kept") == "here"
     assert s3(driver).get_object(Bucket="assay", Key="kept")["Body"].read() == b"here"
