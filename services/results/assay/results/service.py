@@ -113,13 +113,15 @@ class RunService:
         file = await repository.file(event.file_id, event.owner_id)
         file.media_type, file.size, file.sha256 = event.media_type, event.size, event.sha256
         run = await repository.run(event.run_id, event.file_id, event.owner_id)
-        run.run_number = run_number
-        run.plan = list(event.plan)
-        run.requested_at = event.occurred_at
-        run.deadline = event.deadline
-        for name in event.plan:
-            analysis = await repository.analysis(run, name)
-            analysis.queued_at = event.occurred_at
+        # A request may come twice, by either lane. The earlier one counts, in whatever order they are read.
+        if run.requested_at is None or event.occurred_at < run.requested_at:
+            run.run_number = run_number
+            run.plan = list(event.plan)
+            run.requested_at = event.occurred_at
+            run.deadline = event.deadline
+            for name in event.plan:
+                analysis = await repository.analysis(run, name)
+                analysis.queued_at = event.occurred_at
         await self._settle(repository, run)
 
     async def _delete(self, repository: Repository, file_id: UUID) -> None:
