@@ -165,8 +165,14 @@ async def test_too_much_to_catch_up_with_gets_a_new_snapshot(
     for sequence in range(2, 6):
         await file.progress(sequence)
     await file.complete()
-    async with listening(forgetful.url, f"{file.path}?until=completed", owner.token) as source:
+    async with listening(notify.url, f"{file.path}?until=completed", owner.token) as source:
         await source.rest()
+    async with listening(forgetful.url, file.path, owner.token) as source:
+        await source.next()
+        await file.progress(6)
+        # The other replica has read, and forgotten, all before this.
+        while (await source.next()).data.get("sequence") != 6:
+            pass
     async with listening(forgetful.url, "/api/v1/events", owner.token, last_id=last_id) as source:
         snapshot = await source.next()
     assert snapshot.event == "snapshot"

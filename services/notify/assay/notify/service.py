@@ -2,8 +2,8 @@
 
 Positions decide, not moments. Whatever a snapshot or an id does not cover is in the ring, or is read from Kafka. One
 step looks what the ring has no longer, takes what it has and attaches the reader to what comes; so nothing falls
-between and nothing comes twice. Kafka is read after that step, while later events wait in the reader. It happens once the snapshot
-is there: while results answers, nothing has to wait.
+between and nothing comes twice. Kafka is read after that step, while later events wait in the reader. It happens once
+the snapshot is there: while results answers, nothing has to wait.
 """
 
 from assay.notify import metrics
