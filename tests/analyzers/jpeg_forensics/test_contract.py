@@ -34,6 +34,13 @@ def batch(prepare: Prepare) -> list[Picture]:
     ]
 
 
+def loaded() -> JpegForensics:
+    """A new one, on the CPU."""
+    analyzer = JpegForensics(JpegForensicsSettings())
+    analyzer.load("cpu")
+    return analyzer
+
+
 def test_it_is_registered() -> None:
     (entry,) = entry_points(group="assay.analyzers", name="jpeg-forensics")
     assert entry.load() is JpegForensics
@@ -48,7 +55,7 @@ def test_an_empty_batch_gives_nothing(analyzer: JpegForensics) -> None:
 
 
 def test_findings_repeat_exactly(batch: list[Picture]) -> None:
-    first, second = (JpegForensics(JpegForensicsSettings()) for _ in range(2))
+    first, second = loaded(), loaded()
     assert first.infer(batch) == second.infer(batch) == first.infer(batch)
 
 
@@ -65,10 +72,10 @@ def test_prepared_pictures_can_be_sent_to_another_process(analyzer: JpegForensic
 
 @pytest.mark.parametrize("remembered", [True, False], ids=["just judged", "measured again"])
 def test_the_heat_map_is_warm_where_the_paste_is(prepare: Prepare, remembered: bool) -> None:
-    analyzer = JpegForensics(JpegForensicsSettings())
+    analyzer = loaded()
     picture = prepare(encoded(pasted(), 90))
     finding = analyzer.infer([picture])[0]
-    (rendering,) = (analyzer if remembered else JpegForensics(JpegForensicsSettings())).explain(picture, finding)
+    (rendering,) = (analyzer if remembered else loaded()).explain(picture, finding)
     assert (rendering.name, rendering.media_type) == ("heatmap.png", "image/png")
     with Image.open(BytesIO(rendering.data)) as image:
         image.verify()

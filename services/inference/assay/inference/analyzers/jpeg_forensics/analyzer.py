@@ -1,28 +1,27 @@
-"""JPEG compression traces: the analyzer that the engine runs."""
+"""JPEG compression traces: the analyzer that the engine runs.
 
-from collections import OrderedDict
+The processes that decode files import this module and never judge, so torch comes only with `load`.
+"""
+
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from assay.inference.analyzers.jpeg_forensics.conclusion import CLAIM, MANIPULATED, conclude
 from assay.inference.analyzers.jpeg_forensics.decoding import Picture, decode
-from assay.inference.analyzers.jpeg_forensics.examination import Examination, examine
-from assay.inference.analyzers.jpeg_forensics.heatmap import heat, render
+from assay.inference.analyzers.jpeg_forensics.labels import CLAIM, MANIPULATED
 from assay.sdk import (
     INCONCLUSIVE,
     NO_FINDINGS,
     Analyzer,
     AnalyzerManifest,
-    DeviceMemoryError,
     Finding,
     Media,
     Rendering,
 )
 
-_REMEMBERED = 16
+if TYPE_CHECKING:
+    from assay.inference.analyzers.jpeg_forensics.judging import Judge
 
 
 class JpegForensicsSettings(BaseModel):
@@ -67,12 +66,14 @@ class JpegForensics(Analyzer[Picture]):
 
     def __init__(self, settings: JpegForensicsSettings) -> None:
         super().__init__(settings)
-        self._device = torch.device("cpu")
-        self._recent: OrderedDict[str, Examination] = OrderedDict()
+        self._judge: Judge | None = None
 
     def load(self, device: str) -> None:
-        """Choose the device; there are no weights."""
-        self._device = torch.device(device)
+        """Choose the device and warm up; there are no weights."""
+        from assay.inference.analyzers.jpeg_forensics.judging import Judge
+
+        self._judge = Judge(device)
+        self._judge.warm_up()
 
     def prepare(self, media: Media) -> Picture:
         """Decode to luminance, in the stored frame. See `decoding.decode` for the errors."""
@@ -83,39 +84,16 @@ class JpegForensics(Analyzer[Picture]):
 
         A finding does not depend on what else is in the batch, nor on the device. Boxes are in the upright frame.
         """
-        findings: dict[int, Finding] = {}
-        for members in _by_shape(batch):
-            pictures = [batch[index] for index in members]
-            for index, picture, examination in zip(members, pictures, self._examine(pictures), strict=True):
-                findings[index] = conclude(picture, examination)
-        return [findings[index] for index in range(len(batch))]
+        assert self._judge is not None, "load comes first"
+        return self._judge.conclusions(batch)
 
     def explain(self, prepared: Picture, finding: Finding) -> Iterable[Rendering]:
         """Draw the heat map; what `infer` measured is measured again if it is no longer remembered."""
         del finding
-        examination = self._recent.get(prepared.sha256) or self._examine([prepared])[0]
+        assert self._judge is not None, "load comes first"
         yield Rendering(
             name="heatmap.png",
             media_type="image/png",
-            data=render(prepared, heat(prepared, examination), examination.double_grid),
+            data=self._judge.heat_map(prepared),
             title="The picture in gray; the brighter the colour, the more a part's compression differs from the rest.",
         )
-
-    def _examine(self, pictures: Sequence[Picture]) -> list[Examination]:
-        try:
-            examinations = examine(pictures, self._device)
-        except torch.OutOfMemoryError as error:
-            raise DeviceMemoryError("The device has no memory left for this batch.") from error
-        for picture, examination in zip(pictures, examinations, strict=True):
-            self._recent[picture.sha256] = examination
-            while len(self._recent) > _REMEMBERED:
-                self._recent.popitem(last=False)
-        return examinations
-
-
-def _by_shape(batch: Sequence[Picture]) -> list[list[int]]:
-    """Indices of the pictures that have one shape, in the order of their first."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for index, picture in enumerate(batch):
-        groups.setdefault(picture.luma.shape, []).append(index)
-    return list(groups.values())

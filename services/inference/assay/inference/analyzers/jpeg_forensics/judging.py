@@ -1,0 +1,72 @@
+"""Pictures to findings and heat maps, on one device."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from assay.inference.analyzers.jpeg_forensics.conclusion import conclude
+from assay.inference.analyzers.jpeg_forensics.decoding import MINIMUM_SIDE, Picture
+from assay.inference.analyzers.jpeg_forensics.examination import Examination, examine
+from assay.inference.analyzers.jpeg_forensics.heatmap import heat, render
+from assay.sdk import DeviceMemoryError, Finding
+
+_REMEMBERED = 16
+
+
+class Judge:
+    """Examines batches, and remembers the last ones for their heat maps."""
+
+    def __init__(self, device: str) -> None:
+        self._device = torch.device(device)
+        self._recent: OrderedDict[str, Examination] = OrderedDict()
+
+    def warm_up(self) -> None:
+        """Let the device do once what it will do for the first file."""
+        side = 2 * MINIMUM_SIDE
+        gradient = np.add.outer(np.arange(side), np.arange(side)).astype(np.uint8)
+        table = (16,) * 64
+        blank = Picture(
+            sha256="",
+            luma=gradient,
+            clipped=np.zeros((side, side), dtype=np.bool_),
+            table=table,
+            orientation=1,
+            format="JPEG",
+            software=None,
+        )
+        examine([blank], self._device)
+
+    def conclusions(self, batch: Sequence[Picture]) -> list[Finding]:
+        """One finding for each picture, in order. Raises DeviceMemoryError."""
+        findings: dict[int, Finding] = {}
+        for members in _by_shape(batch):
+            pictures = [batch[index] for index in members]
+            for index, picture, examination in zip(members, pictures, self._examine(pictures), strict=True):
+                findings[index] = conclude(picture, examination)
+        return [findings[index] for index in range(len(batch))]
+
+    def heat_map(self, picture: Picture) -> bytes:
+        """A PNG. What was measured is measured again if it is no longer remembered."""
+        examination = self._recent.get(picture.sha256) or self._examine([picture])[0]
+        return render(picture, heat(picture, examination), examination.double_grid)
+
+    def _examine(self, pictures: Sequence[Picture]) -> list[Examination]:
+        try:
+            examinations = examine(pictures, self._device)
+        except torch.OutOfMemoryError as error:
+            raise DeviceMemoryError("The device has no memory left for this batch.") from error
+        for picture, examination in zip(pictures, examinations, strict=True):
+            self._recent[picture.sha256] = examination
+            while len(self._recent) > _REMEMBERED:
+                self._recent.popitem(last=False)
+        return examinations
+
+
+def _by_shape(batch: Sequence[Picture]) -> list[list[int]]:
+    """Indices of the pictures that have one shape, in the order of their first."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, picture in enumerate(batch):
+        groups.setdefault(picture.luma.shape, []).append(index)
+    return list(groups.values())
