@@ -3,11 +3,12 @@
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+
+import psutil
 
 from assay.embedded import privileges
 from assay.embedded.credentials import Credentials
@@ -16,11 +17,13 @@ from assay.embedded.home import Home
 from assay.embedded.part import Part, Say, plain_environment
 from assay.embedded.ports import HOST, Ports
 from assay.embedded.process import Program
+from assay.embedded.waiting import wait_until
 
 DATABASE = "assay"
 SUPERUSER = "assay"
 ROLES = ("upload", "results", "notify")
 EXTENSIONS = ("pg_trgm", "vector")
+LAST_BREATH_SECONDS = 10.0
 
 
 def _binaries() -> Path:
@@ -74,7 +77,7 @@ class Postgres(Part):
                 f"{self._data} was made by PostgreSQL {found} and this is {_major()};"
                 " dump it with the Assay that made it, or set ASSAY_HOME to a new folder"
             )
-        self._forget_stranger()
+        self._clear_after_crash()
 
     def program(self) -> Program:
         settings = {**_SETTINGS, "port": str(self._ports["postgres"])}
@@ -114,18 +117,16 @@ class Postgres(Part):
         )
         return f"postgresql+asyncpg://{role}:{password}@{HOST}:{self._ports['postgres']}/{DATABASE}"
 
-    def _forget_stranger(self) -> None:
-        """Remove the state file of a killed server if its process number now belongs to another program.
+    def _clear_after_crash(self) -> None:
+        """Wait until nothing of a killed server works in the data folder, then remove its state file.
 
-        PostgreSQL would refuse to start. Where the number is free or a server's, the file stays: with it PostgreSQL
-        makes sure that no child of the killed server still writes.
+        PostgreSQL refuses to start while the process number in that file is taken: by the server that is still ending,
+        by its remains that nobody has collected, or after a reboot by a stranger. If one still works there after the
+        wait, the file stays, and PostgreSQL says what is wrong.
         """
         state = self._data / "postmaster.pid"
-        if not state.exists():
-            return
-        number = state.read_text(encoding="utf-8").split("\n", 1)[0].strip()
-        if _program_of(number) not in ("", "postgres"):
-            state.unlink()
+        if state.exists() and wait_until(lambda: not _works_in(self._data), LAST_BREATH_SECONDS):
+            state.unlink(missing_ok=True)
 
     def _roles_and_schemas(self) -> str:
         statements = [f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC", "REVOKE CREATE ON SCHEMA public FROM PUBLIC"]
@@ -206,15 +207,10 @@ class Postgres(Part):
             raise StackError(f"PostgreSQL cannot make its data folder {self._data}: {' '.join(done.stderr.split())}")
 
 
-def _program_of(number: str) -> str:
-    """Name of the program that a process runs; empty where there is no such process."""
-    if sys.platform == "linux":
-        try:
-            return Path(f"/proc/{number}/comm").read_text(encoding="utf-8").strip()
-        except FileNotFoundError:
-            return ""
-    found = subprocess.run(["ps", "-o", "comm=", "-p", number], capture_output=True, text=True, check=False)
-    return Path(found.stdout.strip()).name
+def _works_in(folder: Path) -> bool:
+    """True if any process has this as its current folder, as each process of a server has its data folder."""
+    found = (process.info["cwd"] for process in psutil.process_iter(["cwd"]))
+    return any(cwd is not None and Path(cwd) == folder.resolve() for cwd in found)
 
 
 def _major() -> str:
