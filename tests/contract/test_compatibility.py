@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from assay.contracts import compatibility, generate
+from assay.contracts import compatibility, documents, generate
 from assay.contracts.compatibility import breaking_changes
 
 Documents = dict[str, Any]
@@ -19,7 +19,7 @@ UPLOADED = "assay.file.uploaded.v1.json"
 
 @pytest.fixture(scope="module")
 def before() -> Documents:
-    return dict(generate.documents())
+    return dict(documents.documents())
 
 
 def changed(before: Documents, change: Callable[[Documents], object]) -> list[str]:

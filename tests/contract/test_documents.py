@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from assay.contracts import EVENTS, asyncapi, generate
+from assay.contracts import EVENTS, asyncapi, documents, generate
 from assay.contracts.topics import ALL
 
 ROOT = Path(__file__).parents[2]
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def document() -> dict[str, Any]:
-    return generate.checked_in()["asyncapi.json"]
+    return documents.checked_in()["asyncapi.json"]
 
 
 def test_checked_in_documents_are_the_models(capsys: pytest.CaptureFixture[str]) -> None:

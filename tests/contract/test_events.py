@@ -42,7 +42,7 @@ def test_the_envelope_is_cloudevents_in_binary_mode(name: str, examples: dict[st
 
 @pytest.mark.parametrize("name", TYPES)
 def test_a_body_follows_its_checked_in_schema(name: str, examples: dict[str, Event]) -> None:
-    from assay.contracts.generate import checked_in
+    from assay.contracts.documents import checked_in
 
     schema = checked_in()[f"{name}.json"]
     Draft202012Validator.check_schema(schema)

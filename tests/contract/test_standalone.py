@@ -18,14 +18,14 @@ PYDANTIC = ("pydantic", "pydantic-core", "annotated-types", "typing-extensions",
 PROGRAM = """
 import json, sys
 from importlib.resources import files
-from assay.contracts import EVENTS, decode, encode, generate
+from assay.contracts import EVENTS, decode, documents, encode, generate
 deleted = EVENTS["assay.file.deleted.v1"]
 event = deleted(occurred_at="2026-03-01T12:00:00Z", file_id="0199d3a0-0000-7000-8000-000000000001", owner_id="a")
 record = encode(event, source="/stranger")
 assert decode(record.value, record.headers) == event
 print(json.dumps({
     "schemas": sorted(each.name for each in files("assay.contracts").joinpath("schemas").iterdir()),
-    "documents": sorted(generate.documents()),
+    "documents": sorted(documents.documents()),
     "place": generate.__file__,
     "loaded": sorted({name.split(".")[0] for name in sys.modules}),
 }))

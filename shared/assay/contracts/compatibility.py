@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from assay.contracts.documents import SCHEMAS, documents
+
 Json = Mapping[str, Any]
 
 # Words for people, and what says nothing about the values.
@@ -181,8 +183,6 @@ def published(revision: str, folder: Path) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None, folder: Path | None = None) -> int:
     """Run the command; returns the exit status."""
-    from assay.contracts.generate import SCHEMAS, documents  # generate imports this module: it refuses to break
-
     revision = [*(sys.argv[1:] if arguments is None else arguments), "HEAD"][0]
     try:
         before = published(revision, folder or SCHEMAS)
