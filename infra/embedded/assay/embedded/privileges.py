@@ -25,7 +25,7 @@ class User:
 def unprivileged_user() -> User | None:
     """Whom a program that refuses root runs as. None where this process is not root.
 
-    The home is private and may lie under a folder that other users cannot enter (`/root/…`), so on Linux the user
+    The home is private and may lie under a folder that other users cannot enter, so on Linux the user
     keeps the one capability to search and read folders. That is no more than root, who started it, may do.
     """
     if os.geteuid() != 0:
