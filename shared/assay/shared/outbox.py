@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import BigInteger, Identity, Index, LargeBinary, SmallInteger, Text, delete, func, insert, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 from assay.contracts import Event, encode
 from assay.shared import metrics, tracing
@@ -34,7 +34,12 @@ class OutboxRow:
     """Mix-in of a service's `outbox` table: `class Outbox(OutboxRow, Base)`."""
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("outbox_shard_id", "shard", "id"),)
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Index]:
+        # An index belongs to one table, so each service's table gets its own.
+        return (Index("outbox_shard_id", "shard", "id"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     shard: Mapped[int] = mapped_column(SmallInteger)
