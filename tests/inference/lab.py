@@ -66,7 +66,7 @@ class Lab:
             run_number=1,
             plan=("hostile",),
             deadline=now() + timedelta(hours=1),
-            media_type="text/plain",
+            media_type="application/x-assay-test",
             size=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
             object_key=key,

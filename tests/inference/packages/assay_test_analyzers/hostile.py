@@ -36,7 +36,7 @@ def _manifest(name: str, time_limit_s: float) -> AnalyzerManifest:
         version="1.0.0",
         title=name,
         description="For tests.",
-        media_types=("text/plain",),
+        media_types=("application/x-assay-test",),
         claims=("odd",),
         labels=("odd", "no_findings"),
         time_limit_s=time_limit_s,
