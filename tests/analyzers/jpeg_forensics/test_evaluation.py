@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from analyzers.jpeg_forensics.drawn import encoded, photo
 
-from assay.inference.evaluation import pictures
+from assay.inference.evaluation import pictures, sets
 from assay.inference.evaluation.__main__ import main
 from assay.inference.evaluation.jpeg_forensics import evaluate_jpeg_forensics
 from assay.inference.evaluation.measures import row, share
@@ -16,7 +16,7 @@ from assay.inference.evaluation.photoholmes import VARIABLE, baseline
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     root = tmp_path / "data"
-    for number, name in enumerate([*pictures.REAL, *pictures.EDITED]):
+    for number, name in enumerate([*sets.REAL, *sets.EDITED]):
         folder = root / name
         folder.mkdir(parents=True)
         for seed in range(2):
@@ -41,7 +41,7 @@ def test_rows_say_value_baseline_and_ratio() -> None:
 def test_an_evaluation_gives_rows_on_any_pictures(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setattr(pictures, "QUALITIES", (70, 92))
-    monkeypatch.setattr(pictures, "REAL", dict(list(pictures.REAL.items())[:2]))
+    monkeypatch.setattr(sets, "REAL", dict(list(sets.REAL.items())[:2]))
     rows = {entry["name"]: entry for entry in evaluate_jpeg_forensics(data)}
     alarms = rows["jpeg-forensics false alarms, all"]
     assert (alarms["value"], alarms["n"], alarms["aim"]) == (0.0, 8, 0.01)

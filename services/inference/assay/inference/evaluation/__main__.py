@@ -12,6 +12,7 @@ from pathlib import Path
 from assay.inference.evaluation.jpeg_forensics import evaluate_jpeg_forensics
 from assay.inference.evaluation.measures import Row, show, write
 from assay.inference.evaluation.provenance import evaluate_provenance
+from assay.inference.evaluation.sets import described
 
 EVALUATIONS: dict[str, Callable[[Path], list[Row]]] = {
     "provenance": evaluate_provenance,
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
         return _refuse(f"There is no evaluation {only!r}. There are: {', '.join(EVALUATIONS)}.")
     root = os.environ.get("ASSAY_DATA")
     if not root:
-        return _refuse("ASSAY_DATA is not set. Name the folder that holds the evaluation data (images/, provenance/).")
+        return _refuse(f"ASSAY_DATA is not set. Name the folder that holds the evaluation data:\n{described()}")
     rows: list[Row] = []
     for name, evaluate in chosen.items():
         print(f"{name} …", file=sys.stderr, flush=True)

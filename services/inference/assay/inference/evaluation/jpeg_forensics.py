@@ -18,7 +18,7 @@ from assay.inference.analyzers.jpeg_forensics.decoding import Picture
 from assay.inference.analyzers.jpeg_forensics.examination import examine
 from assay.inference.analyzers.jpeg_forensics.heatmap import suspect
 from assay.inference.analyzers.jpeg_forensics.votes import grid_votes
-from assay.inference.evaluation import pictures
+from assay.inference.evaluation import pictures, sets
 from assay.inference.evaluation.masks import Agreement, agreement, area_under_curve, mean
 from assay.inference.evaluation.measures import Row, row, share
 from assay.inference.evaluation.photoholmes import Baseline, baseline
@@ -90,9 +90,9 @@ def _false_alarms(data: Path, judge: Judge) -> tuple[list[Row], list[float]]:
     rows, scores = [], []
     total: Counter[str] = Counter()
     hits: Counter[str] = Counter()
-    for name, source in pictures.REAL.items():
+    for name, source in sets.REAL.items():
         kind = name.split("/")[1]
-        for index, photo in enumerate(pictures.photos(pictures.folder(data, name, source))):
+        for index, photo in enumerate(pictures.photos(sets.folder(data, name, source))):
             for turn, quality in enumerate(pictures.QUALITIES):
                 way = pictures.WAYS[(index + turn) % len(pictures.WAYS)]
                 finding = judge.judge([pictures.unedited(photo, way, quality)])[0]
@@ -108,8 +108,8 @@ def _false_alarms(data: Path, judge: Judge) -> tuple[list[Row], list[float]]:
 def _edited_sets(data: Path, judge: Judge) -> list[Row]:
     """Edited pictures of the shared sets as they are; their masks are not known."""
     rows = []
-    for name, source in pictures.EDITED.items():
-        files = sorted(pictures.folder(data, name, source).iterdir())
+    for name, source in sets.EDITED.items():
+        files = sorted(sets.folder(data, name, source).iterdir())
         findings = judge.judge(file.read_bytes() for file in files)
         hits = sum(finding.label == "manipulated" for finding in findings)
         rows.append(share(f"jpeg-forensics detection, {name.split('/')[1]}", hits, len(files)))
@@ -118,8 +118,8 @@ def _edited_sets(data: Path, judge: Judge) -> list[Row]:
 
 def _splices(data: Path, *, lossless: bool) -> list[pictures.Splice]:
     made = []
-    for name, source in pictures.REAL.items():
-        hosts = list(islice(pictures.photos(pictures.folder(data, name, source)), _SPLICES_PER_SET))
+    for name, source in sets.REAL.items():
+        hosts = list(islice(pictures.photos(sets.folder(data, name, source)), _SPLICES_PER_SET))
         for index, host in enumerate(hosts):
             made.append(pictures.splice(host, hosts[(index + 1) % len(hosts)], lossless=lossless))
     return made

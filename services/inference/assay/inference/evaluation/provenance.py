@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from assay.inference.analyzers.provenance import Provenance, ProvenanceSettings
+from assay.inference.evaluation import sets
+from assay.inference.evaluation.measures import Row, share
 from assay.sdk import Finding, Media, MediaUnreadableError
 
 # What the service's typing from content gives for these files; here the names can be believed.
@@ -24,7 +27,7 @@ _MEDIA_TYPES = {
 }
 
 
-def evaluate_provenance(data: Path) -> list[dict[str, Any]]:
+def evaluate_provenance(data: Path) -> list[Row]:
     """Rows of the evaluation table, from the data root (the folder with `provenance/` and `images/`).
 
     Agreement is the share of files where the label is `synthetic` exactly if the file is known as AI-made, and the
@@ -32,7 +35,7 @@ def evaluate_provenance(data: Path) -> list[dict[str, Any]]:
     is the share of pictures without any declaration for which something is found. Raises FileNotFoundError where the
     data is missing, naming it.
     """
-    folder = data / "provenance"
+    folder = sets.folder(data, "provenance", sets.PROVENANCE["provenance"])
     expected: dict[str, dict[str, Any]] = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
     roots = folder / "trust_test_roots"
     trusting = ProvenanceSettings(
@@ -40,31 +43,18 @@ def evaluate_provenance(data: Path) -> list[dict[str, Any]]:
         trust_allowed_list=roots / "allowed_list.pem",
         trust_config=roots / "store.cfg",
     )
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for name, settings, key in (("", ProvenanceSettings(), None), (" with test roots", trusting, _WITH_ROOTS)):
         labels, states = _agreement(Provenance(settings), folder, expected, key)
-        rows.append(_row(f"provenance label agreement{name}", labels, len(expected), 1.0))
-        rows.append(_row(f"provenance validation state agreement{name}", states, len(expected), 1.0))
-    pictures = [_judge(Provenance(ProvenanceSettings()), path) for path in _pictures(data / "images")]
+        rows.append(share(f"provenance label agreement{name}", labels, len(expected), aim=1.0))
+        rows.append(share(f"provenance validation state agreement{name}", states, len(expected), aim=1.0))
+    pictures = [_judge(Provenance(ProvenanceSettings()), path) for path in _pictures(data)]
     found = sum(finding is not None and finding.label != "no_findings" for finding in pictures)
-    rows.append(_row("provenance findings in pictures without declarations", found, len(pictures), 0.0))
+    rows.append(share("provenance findings in pictures without declarations", found, len(pictures), aim=0.0))
     return rows
 
 
 _WITH_ROOTS = "c2pa_reference_with_test_roots"
-
-
-def disagreements(data: Path) -> Iterator[str]:
-    """The files on which label or state differ from what is known, as `path: expected, found`."""
-    folder = data / "provenance"
-    expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
-    analyzer = Provenance(ProvenanceSettings())
-    for name, known in expected.items():
-        finding = _judge(analyzer, folder / name)
-        want = (known["ai_generated"], _reference_state(known, None))
-        found = (_label(finding) == "synthetic", _state(finding))
-        if want != found:
-            yield f"{name}: (AI-made, state) {want}, found {found}"
 
 
 def _agreement(
@@ -73,8 +63,12 @@ def _agreement(
     labels = states = 0
     for name, known in expected.items():
         finding = _judge(analyzer, folder / name)
-        labels += (_label(finding) == "synthetic") == known["ai_generated"]
-        states += _state(finding) == _reference_state(known, key)
+        wanted = (known["ai_generated"], _reference_state(known, key))
+        found = (_label(finding) == "synthetic", _state(finding))
+        labels += found[0] == wanted[0]
+        states += found[1] == wanted[1]
+        if found != wanted:
+            print(f"  {name}: (AI-made, state) should be {wanted}, is {found}", file=sys.stderr)
     return labels, states
 
 
@@ -102,12 +96,6 @@ def _state(finding: Finding | None) -> str | None:
     return finding.details["c2pa"]["validation_state"] if finding else None
 
 
-def _pictures(folder: Path) -> Iterator[Path]:
-    if not folder.is_dir():
-        raise FileNotFoundError(folder)
+def _pictures(data: Path) -> Iterator[Path]:
+    folder = sets.folder(data, "images", "; ".join(sets.REAL.values()))
     return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
-
-
-def _row(name: str, count: int, n: int, aim: float) -> dict[str, Any]:
-    value = round(count / n, 4) if n else None
-    return {"name": name, "value": value, "unit": "share", "baseline": None, "ratio": None, "aim": aim, "n": n}
