@@ -34,6 +34,8 @@ def test_env_can_be_sourced_by_a_shell(product: Product) -> None:
     shell = f"set -a; {lines}\nprintenv ASSAY_KAFKA__BOOTSTRAP_SERVERS ASSAY_S3__ENDPOINT_URL ASSAY_DATABASE__URL"
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)
     assert len(done.stdout.split()) == 3
+    # The key that signs everybody's tokens is no business of a subscriber.
+    assert "ASSAY_AUTH__SECRET" not in lines
 
 
 def test_errors_are_one_line_and_a_status(product: Product) -> None:

@@ -77,7 +77,7 @@ async def test_nobody_else_sees_a_file(
         for last_id in (None, position):
             async with listening(notify.url, file.path, other.token, last_id=last_id, status=404) as refused:
                 problem = json.loads(await refused.response.aread())
-                assert problem["code"] == "not_found"
+                assert problem["code"] == "file_not_found"
                 assert refused.response.headers["content-type"] == "application/problem+json"
         await file.complete()
         await mine.until(RUN_COMPLETED)
@@ -97,7 +97,7 @@ async def test_who_asks_wrongly_gets_a_problem(notify: ServiceProcess, owner: Ow
         anonymous = await client.get("/api/v1/events", headers={"Authorization": ""})
     answers = [unknown, malformed, until_when, endless, anonymous]
     assert [each.status_code for each in answers] == [404, 422, 422, 422, 401]
-    assert [each.json()["code"] for each in answers] == ["not_found", *["invalid_request"] * 3, "unauthenticated"]
+    assert [each.json()["code"] for each in answers] == ["file_not_found", *["invalid_request"] * 3, "unauthenticated"]
 
 
 async def test_the_document_names_both_streams(notify: ServiceProcess) -> None:

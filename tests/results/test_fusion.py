@@ -91,6 +91,15 @@ def test_disagreement_lowers_the_confidence() -> None:
     assert "contradict each other" in torn.summary
 
 
+def test_nothing_found_beside_one_that_does_not_apply_is_nothing_found() -> None:
+    report = fuse(
+        [said("a", "no_findings", "synthetic", None, 0.0), said("b", "not_applicable", "manipulated", None, 0.0)]
+    )
+    assert report.label == "no_findings"
+    assert report.summary.startswith("No traces of ")
+    assert "b does not apply." in report.summary
+
+
 def test_who_cannot_tell_adds_no_evidence_and_is_mentioned() -> None:
     finding = said("a", "manipulated", "manipulated", 0.95)
     silent = [

@@ -59,6 +59,11 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
     "no file chosen": (lambda: form(("file", "", [])), 422, "missing_file"),
     "text instead of a file": (lambda: form(("file", None, [b"photo.jpg"])), 422, "missing_file"),
     "file in another field": (lambda: form(("upload", "a.jpg", [PICTURE])), 422, "missing_file"),
+    "a field that is not taken": (
+        lambda: form(("analyser", None, [b"x"]), ("file", "a.jpg", [PICTURE])),
+        422,
+        "invalid_request",
+    ),
     "unknown type": (lambda: form(("file", "a.jpg", [b"words " * 100])), 415, "unsupported_media_type"),
     "unknown type, long": (lambda: form(("file", "a.jpg", [b"words " * (LONG // 6)])), 415, "unsupported_media_type"),
     "larger than the asked analyzer takes, told before": (

@@ -46,7 +46,7 @@ class Principal:
 
     @property
     def is_operator(self) -> bool:
-        """True if dead letters, redrive and statistics over all owners are open."""
+        """True if dead letters and statistics over all owners are open."""
         return "operator" in self.scopes
 
 

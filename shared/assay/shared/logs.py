@@ -69,5 +69,7 @@ def install(service: str, settings: LogSettings) -> None:
     logging.basicConfig(handlers=[handler], level=settings.level.upper(), force=True)
     # Said at every connection with SASL_PLAINTEXT, which is the operator's choice.
     logging.getLogger("aiokafka.conn").addFilter(lambda record: "in the clear" not in record.getMessage())
+    # It warns of each malformed form, which is the client's to hear.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -46,6 +46,10 @@ class NotFoundError(Problem):
     code, status, title = "not_found", 404, "There is no such thing, or it is not yours"
 
 
+class UnknownFileError(Problem):
+    code, status, title = "file_not_found", 404, "There is no such file, or it is not yours"
+
+
 class MethodNotAllowedError(Problem):
     code, status, title = "method_not_allowed", 405, "This address does not take that method"
 

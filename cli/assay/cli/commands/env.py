@@ -14,7 +14,7 @@ from assay.embedded.stack import Stack
 def env(
     service: Annotated[str | None, typer.Option(help="As this service sees it; for an operator otherwise")] = None,
 ) -> None:
-    """Print ASSAY_… lines that a shell can source: `set -a; . <(assay env); set +a`."""
+    """Print ASSAY_… lines that a shell can source: `set -a; eval "$(assay env)"; set +a`."""
     folder = home()
     if not (folder / "token").is_file():
         raise CommandError(f"there is no stack in {folder} yet: run `make up` once, or set ASSAY_HOME")

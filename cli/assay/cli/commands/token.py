@@ -15,9 +15,9 @@ from assay.shared.auth import Scope, mint_token
 def token(
     owner: Annotated[str, typer.Option(help="Whose files it opens")],
     operator: Annotated[
-        bool, typer.Option("--operator", help="Also dead letters, redrive and global statistics")
+        bool, typer.Option("--operator", help="Also dead letters and statistics over all owners")
     ] = False,
-    days: Annotated[float | None, typer.Option(help="Ends after so many days; never otherwise")] = None,
+    days: Annotated[float | None, typer.Option(min=0.01, help="Ends after so many days; never otherwise")] = None,
 ) -> None:
     """Print a token, signed with this installation's secret (ASSAY_AUTH__SECRET, else that of the stack's folder)."""
     secret = os.environ.get("ASSAY_AUTH__SECRET") or _stack_secret()

@@ -113,12 +113,14 @@ class Stack:
     def environment(self, service: str | None = None) -> dict[str, str]:
         """The `ASSAY_…` lines with which a service reaches the parts, its own PostgreSQL role included.
 
-        Without a service: those of an operator, whose PostgreSQL role is the superuser.
+        Without a service: those of an operator, whose PostgreSQL role is the superuser. The key that signs tokens is
+        for services only: these lines are sourced by other systems' programs.
         """
         lines: dict[str, str] = {}
         for part in self.parts:
             lines.update(part.environment())
-        lines["ASSAY_AUTH__SECRET"] = self.credentials.auth_secret
+        if service is not None:
+            lines["ASSAY_AUTH__SECRET"] = self.credentials.auth_secret
         if service in ROLES:
             lines["ASSAY_DATABASE__URL"] = self.postgres.url(service)
         elif service is not None:

@@ -49,7 +49,7 @@ class StreamService:
         """A stream for an audience; None where the client has seen the end of what it waited for.
 
         last_event_id: where the client was. One that says nothing to us begins with a new snapshot.
-        Raises NotFoundError for a file that is not the caller's, StreamNotReadyError or UnavailableError where the
+        Raises UnknownFileError for a file that is not the caller's, StreamNotReadyError or UnavailableError where the
         stream cannot start now. Every stream must be closed.
         """
         await self._tailer.caught_up()

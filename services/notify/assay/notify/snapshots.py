@@ -11,7 +11,7 @@ from assay.notify.domain import Audience
 from assay.notify.position import TOPICS, Layout, Positions
 from assay.shared import tracing
 from assay.shared.auth import Principal
-from assay.shared.problems import NotFoundError, UnavailableError
+from assay.shared.problems import UnavailableError, UnknownFileError
 
 PATH = "/internal/v1/snapshot"
 # results itself waits up to 5 s for a young id.
@@ -50,7 +50,7 @@ class Snapshots:
     async def of(self, audience: Audience, principal: Principal) -> Snapshot:
         """The state that an audience begins with.
 
-        Raises NotFoundError for a file that is not the caller's or that nobody knows, UnavailableError where results
+        Raises UnknownFileError for a file that is not the caller's or that nobody knows, UnavailableError where results
         does not answer.
         """
         query = {} if audience.file_id is None else {"file_id": str(audience.file_id)}
@@ -60,7 +60,7 @@ class Snapshots:
             except httpx.HTTPError as error:
                 raise _unavailable("does not answer") from error
         if answer.status_code == httpx.codes.NOT_FOUND and audience.file_id is not None:
-            raise NotFoundError(f"There is no file {audience.file_id}, or it is not yours.")
+            raise UnknownFileError(f"There is no file {audience.file_id}, or it is not yours.")
         if answer.status_code != httpx.codes.OK:
             raise _unavailable(f"answers {answer.status_code}")
         return _read(answer.json())

@@ -3,10 +3,6 @@
 from assay.shared.problems import Problem
 
 
-class UnknownFileError(Problem):
-    code, status, title = "file_not_found", 404, "There is no such file, or it is not yours"
-
-
 class UnknownRunError(Problem):
     code, status, title = "run_not_found", 404, "This file has no such run"
 

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from assay.contracts import Artifact, Verdict
 from assay.contracts.topics import ANALYSES, FILES, FILES_BULK
 from assay.results.domain import FINAL
-from assay.results.errors import BadCursorError, UnknownArtifactError, UnknownFileError, UnknownRunError
+from assay.results.errors import BadCursorError, UnknownArtifactError, UnknownRunError
 from assay.results.schemas import (
     AnalyzerList,
     AnalyzerStats,
@@ -34,7 +34,7 @@ from assay.results.tables import Analysis, File, Position, RegisteredAnalyzer, R
 from assay.results.views import Views
 from assay.shared.clock import now
 from assay.shared.ids import made_at
-from assay.shared.problems import UnavailableError
+from assay.shared.problems import UnavailableError, UnknownFileError
 
 YOUNG = timedelta(seconds=30)
 WAIT_S = 5.0

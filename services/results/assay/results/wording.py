@@ -33,7 +33,7 @@ def summary(
             sentences.append(_own_label(each))
     sentences += [f"Found inside: {name}. {_shortened(report.summary)}" for name, report in inside]
     nothing = [each for each in conclusions if each.rank == NOTHING]
-    if nothing and len(nothing) == len(conclusions):
+    if nothing and not sentences:
         sentences.append(_nothing(nothing))
     sentences += [_contested(each) for each in conclusions if each.rank == UNDECIDED and each.opposing]
     sentences += [_disagreement(each) for each in conclusions if each.rank != UNDECIDED and each.opposing]

@@ -12,10 +12,11 @@ from assay.upload.errors import InvalidMetadataError, UnknownAnalyzersError
 MAX_NAMES_BYTES = 8 * 1024
 MAX_PRIORITY_BYTES = 64
 MAX_DEPTH = 32
+FIELDS = ("analyzers", "metadata", "priority")
 
 
 def limit_of(name: str, max_metadata_bytes: int) -> int:
-    """How many bytes a field may have. Fields that we do not know are read over."""
+    """How many bytes a field may have."""
     return {"metadata": max_metadata_bytes, "priority": MAX_PRIORITY_BYTES}.get(name, MAX_NAMES_BYTES)
 
 
@@ -89,13 +90,21 @@ class Fields:
         self._values: dict[str, Any] = {}
 
     def add(self, name: str, raw: bytes, known: Collection[str]) -> None:
-        """known: the names of the analyzers that there are. A field sent again replaces the earlier one."""
+        """known: the names of the analyzers that there are. Raises InvalidRequestError for a field that is not taken.
+
+        `analyzers` sent again adds to the earlier ones, any other field replaces them.
+        """
         if name == "analyzers":
-            self._values["analyzers"] = parse_analyzers(raw, known)
+            earlier = self._values.get("analyzers", ())
+            self._values["analyzers"] = tuple(sorted({*earlier, *parse_analyzers(raw, known)}))
         elif name == "priority":
             self._values["priority"] = parse_priority(raw)
         elif name == "metadata":
             self._values["metadata"] = parse_metadata(raw)
+        else:
+            raise InvalidRequestError(
+                f"There is no field `{name[:64]}`. There are: file, {', '.join(FIELDS)}.", place=name[:64]
+            )
 
     @property
     def options(self) -> Options:
