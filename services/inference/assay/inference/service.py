@@ -45,6 +45,17 @@ BACKSTOP_S = 2.0
 """The sandbox's own limit is a little later than the analysis': it counts where the event loop does not get to it."""
 
 
+def _about(analysis: Analysis) -> dict[str, Any]:
+    """What every event of an analysis says: when, and which one."""
+    return {
+        "occurred_at": now(),
+        "file_id": analysis.file_id,
+        "owner_id": analysis.owner_id,
+        "run_id": analysis.run_id,
+        "analyzer": analysis.analyzer,
+    }
+
+
 class _RunOverError(Exception):
     """The run's deadline passed while the analysis waited for its turn: results has said its end."""
 
@@ -171,11 +182,7 @@ class AnalysisService:
 
     async def _start(self, analysis: Analysis, attempt: int) -> None:
         event = AnalysisStarted(
-            occurred_at=now(),
-            file_id=analysis.file_id,
-            owner_id=analysis.owner_id,
-            run_id=analysis.run_id,
-            analyzer=analysis.analyzer,
+            **_about(analysis),
             version=self._manifest.version,
             attempt=attempt,
             device=self._engine.device,
@@ -184,11 +191,7 @@ class AnalysisService:
 
     async def _tell(self, analysis: Analysis, trial: _Trial, sequence: int, stage: str, fraction: float) -> None:
         event = AnalysisProgressed(
-            occurred_at=now(),
-            file_id=analysis.file_id,
-            owner_id=analysis.owner_id,
-            run_id=analysis.run_id,
-            analyzer=analysis.analyzer,
+            **_about(analysis),
             attempt=trial.attempt,
             sequence=sequence,
             stage=stage,
@@ -198,11 +201,7 @@ class AnalysisService:
 
     async def _complete(self, analysis: Analysis, verdict: Verdict, trial: _Trial) -> None:
         event = AnalysisCompleted(
-            occurred_at=now(),
-            file_id=analysis.file_id,
-            owner_id=analysis.owner_id,
-            run_id=analysis.run_id,
-            analyzer=analysis.analyzer,
+            **_about(analysis),
             version=self._manifest.version,
             attempt=trial.attempt,
             device=self._engine.device,
@@ -224,11 +223,7 @@ class AnalysisService:
     async def _fail(self, analysis: Analysis, attempt: int, error: BaseException) -> None:
         code, message = described(error)
         event = AnalysisFailed(
-            occurred_at=now(),
-            file_id=analysis.file_id,
-            owner_id=analysis.owner_id,
-            run_id=analysis.run_id,
-            analyzer=analysis.analyzer,
+            **_about(analysis),
             version=self._manifest.version,
             attempt=attempt,
             code=code,
