@@ -31,6 +31,8 @@ def test_assay_submit_prints_three_different_reports(product: Product) -> None:
         assert re.search(rf"^{label}  score \S+", printed, re.MULTILINE), printed
     for name in EXPECTED:
         assert f"{name}  image/jpeg" in printed
+    for analyzer in ("jpeg-forensics", "provenance"):
+        assert len(re.findall(rf"^  {analyzer} +\w+ +score ", printed, re.MULTILINE)) == len(EXPECTED), printed
 
 
 def test_assay_submit_json_is_the_answer_of_the_api(product: Product) -> None:

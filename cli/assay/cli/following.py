@@ -14,22 +14,36 @@ LONGEST_PAUSE_S = 5.0
 
 
 def apply(file: Json, kind: str, event: Json) -> Json:
-    """The file's state after one event. Events of another run than the one shown change nothing."""
+    """The file's state after one event. Events of another run than the one shown change nothing.
+
+    A snapshot may be older than the request of the run, or know only some of its analyses: topics have no common order.
+    """
     if kind == "snapshot":
         return event
-    run = file.get("run") or {}
-    if event.get("run_id") != run.get("run_id"):
+    if "run_id" not in event:
+        return file
+    run = file.get("run") or {"run_id": event["run_id"], "status": "queued", "analyses": [], "report": None}
+    if event["run_id"] != run["run_id"]:
         return file
     if kind == "assay.run.completed.v1":
         return {**file, "status": event["status"], "run": {**run, "status": event["status"], "report": event["report"]}}
+    if kind == "assay.run.requested.v1":
+        return {**file, "run": {**run, "analyses": _with(run["analyses"], event["plan"])}}
     changes = _changes(kind, event)
     if changes is None:
         return file
     analyses = [
         {**each, **changes} if each["analyzer"] == event["analyzer"] and not _is_over(each) else each
-        for each in run["analyses"]
+        for each in _with(run["analyses"], [event["analyzer"]])
     ]
     return {**file, "run": {**run, "analyses": analyses}}
+
+
+def _with(analyses: list[Json], names: list[str]) -> list[Json]:
+    """The analyses, and those of the names that are not among them, queued."""
+    known = {each["analyzer"] for each in analyses}
+    missing = [name for name in names if name not in known]
+    return [*analyses, *({"analyzer": name, "status": "queued", "stage": None, "fraction": 0.0} for name in missing)]
 
 
 def _is_over(analysis: Json) -> bool:
