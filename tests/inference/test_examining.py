@@ -20,7 +20,7 @@ from assay.shared.settings import TraceSettings
 
 pytestmark = pytest.mark.usefixtures("worker")
 
-WEIGHTS = "ab" * 32
+WEIGHTS = "90c40544450c278bdb878bbbca8d8cc18379eb3a1a09d81aa8adaac125471704"
 
 
 def picture(value: int, width: int = 640, height: int = 480) -> bytes:

@@ -26,7 +26,8 @@ def test_those_that_cannot_load_stay_out_with_one_line_each(worker: ServiceProce
     lines = [json.loads(line) for line in worker.log.read_text().splitlines() if line.startswith("{")]
     out = {line["analyzer"]: line["reason"] for line in lines if line["event"] == "analyzer_stays_out"}
     assert set(out) == {"without-weights", "not-importable"}
-    assert "assay models pull" in out["without-weights"]
+    assert out["without-weights"].startswith("WeightsMissingError: the weights missing.safetensors (sha256 abab")
+    assert out["without-weights"].endswith("run `assay models pull without-weights`")
 
 
 def test_ready_means_that_each_analyzer_takes_work(worker: ServiceProcess) -> None:

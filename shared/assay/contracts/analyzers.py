@@ -15,8 +15,15 @@ class Weights(Body):
 
     name: str = Field(examples=["npr.safetensors"])
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    source: str = Field(description="Where it can be had: an address, or the script that trained it")
+    source: str = Field(description="Where it comes from, for a person: a page, or the script that trained it")
     licence: str = Field(examples=["Apache-2.0"])
+    size: int | None = Field(default=None, gt=0, description="Bytes")
+    url: str | None = Field(
+        default=None,
+        description="Where `assay models pull` gets it: https://…, s3://bucket/key or file:///path; or "
+        "package:module/path for a file that lies in the analyzer's own package; null: it is put there by hand",
+        examples=["https://example.org/npr.safetensors", "package:my_package/npr.safetensors"],
+    )
 
 
 class AnalyzerManifest(Body):

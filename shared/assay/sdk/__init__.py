@@ -16,6 +16,7 @@ from assay.sdk.errors import (
     PermanentAnalyzerError,
     TransientAnalyzerError,
 )
+from assay.sdk.packed import packed, packed_weights
 
 __all__ = [
     "INCONCLUSIVE",
@@ -35,4 +36,6 @@ __all__ = [
     "Rendering",
     "TransientAnalyzerError",
     "Weights",
+    "packed",
+    "packed_weights",
 ]

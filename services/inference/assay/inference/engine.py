@@ -38,6 +38,10 @@ class Engine:
         self._places = asyncio.Semaphore(processes + 2 * batch_max_items)
 
     @property
+    def analyzer(self) -> Analyzer[Any]:
+        return self._analyzer
+
+    @property
     def manifest(self) -> AnalyzerManifest:
         return self._analyzer.manifest
 

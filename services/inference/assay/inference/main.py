@@ -17,6 +17,7 @@ from assay.inference.consumers import build_consumer
 from assay.inference.device import choose
 from assay.inference.domain import Deletions
 from assay.inference.engine import Device, Engine
+from assay.inference.models import Checks, ModelStore
 from assay.inference.sandbox import Sandbox
 from assay.inference.scratch import folder_of_own
 from assay.inference.service import AnalysisService
@@ -45,6 +46,7 @@ class Inference:
         self._files = FileCache(settings.cache.path, self._store, max_bytes=settings.cache.max_mb * MEGABYTE)
         self._attempts = Attempts(settings.cache.path / "attempts")
         self._artifacts = ArtifactStore(self._store)
+        self._models = ModelStore(settings.models.path, Checks(settings.cache.path / "models"))
         self._workers = [self._worker(engine) for engine in engines]
         self.health = Health()
         self.health.needs("kafka", self._publisher.check)
@@ -73,7 +75,7 @@ class Inference:
             slot=self._settings.slot,
             max_attempts=self._settings.engine.max_attempts,
         )
-        return Worker(engine=engine, broker=broker, consumer=consumer, publisher=self._publisher)
+        return Worker(engine=engine, models=self._models, broker=broker, consumer=consumer, publisher=self._publisher)
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:

@@ -25,6 +25,17 @@ class CacheSettings(Block):
     max_mb: int = Field(default=4096, ge=1, description="Megabytes kept; the longest unused go first")
 
 
+class ModelSettings(Block):
+    """Where the analyzers' weights lie, and where they come from."""
+
+    path: Path = Field(default=Path(".assay/models"), description="Folder with the weights of analyzers")
+    url: str | None = Field(
+        default=None,
+        description="Where `assay models pull` gets weights from, instead of their own addresses: https://…, "
+        "s3://bucket/prefix or file:///folder",
+    )
+
+
 class SandboxSettings(Block):
     """The child processes that decode files."""
 
@@ -46,6 +57,7 @@ class Settings(ServiceSettings):
 
     s3: S3Settings
     cache: CacheSettings = Field(default_factory=CacheSettings)
+    models: ModelSettings = Field(default_factory=ModelSettings)
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA where it is")

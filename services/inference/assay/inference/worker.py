@@ -10,6 +10,7 @@ from faststream.kafka import KafkaBroker
 from assay.contracts import AnalyzerRegistered
 from assay.inference import metrics, plugins
 from assay.inference.engine import Engine
+from assay.inference.models import ModelStore
 from assay.shared.clock import now
 from assay.shared.consuming import ParallelConsumer
 from assay.shared.kafka import Publisher
@@ -28,9 +29,16 @@ class Worker:
     """Loads an analyzer, joins its group, then announces it."""
 
     def __init__(
-        self, *, engine: Engine, broker: KafkaBroker, consumer: ParallelConsumer, publisher: Publisher
+        self,
+        *,
+        engine: Engine,
+        models: ModelStore,
+        broker: KafkaBroker,
+        consumer: ParallelConsumer,
+        publisher: Publisher,
     ) -> None:
         self._engine = engine
+        self._models = models
         self._broker = broker
         self._consumer = consumer
         self._publisher = publisher
@@ -40,6 +48,7 @@ class Worker:
     async def open(self) -> bool:
         """Take up work. False where the analyzer cannot be loaded: it stays out, and one line says why."""
         try:
+            self._engine.analyzer.weights = await asyncio.to_thread(self._models.find_all, self._engine.manifest)
             await self._engine.open()
         except Exception as error:  # a stranger's code may raise anything; the other analyzers go on
             plugins.stays_out(self.name, error)

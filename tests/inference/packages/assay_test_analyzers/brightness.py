@@ -1,6 +1,7 @@
 """A small analyzer that is real: mean brightness of grey pictures (binary PGM), judged by torch."""
 
 import io
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -21,7 +22,7 @@ from assay.sdk import (
 )
 
 Pixels = NDArray[np.uint8]
-WEIGHTS = "ab" * 32
+WEIGHTS = "90c40544450c278bdb878bbbca8d8cc18379eb3a1a09d81aa8adaac125471704"
 
 
 class BrightnessSettings(BaseModel):
@@ -43,8 +44,18 @@ class Brightness(Analyzer[Pixels]):
         labels=("bright", "no_findings"),
         max_bytes=8 * 1024 * 1024,
         time_limit_s=30,
-        weights=(Weights(name="none.bin", sha256=WEIGHTS, source="made up for a test", licence="Apache-2.0"),),
+        weights=(
+            Weights(
+                name="brightness.json",
+                sha256=WEIGHTS,
+                source="chosen by hand",
+                licence="Apache-2.0",
+                size=14,
+                url="package:assay_test_analyzers/brightness.json",
+            ),
+        ),
         domain="Pictures made by tests",
+        sources=("ITU-R BT.601",),
     )
     settings_type: ClassVar[type[BaseModel]] = BrightnessSettings
     settings: BrightnessSettings
@@ -54,6 +65,7 @@ class Brightness(Analyzer[Pixels]):
 
         self._torch: Any = torch
         self._device = torch.device(device)
+        self._gain = float(json.loads(self.weights["brightness.json"].read_bytes())["gain"])
 
     def prepare(self, media: Media) -> Pixels:
         magic, size, depth, pixels = media.path.read_bytes().split(b"\n", 3)
@@ -65,7 +77,7 @@ class Brightness(Analyzer[Pixels]):
         return np.frombuffer(pixels, np.uint8).reshape(height, width)
 
     def infer(self, batch: Sequence[Pixels]) -> list[Finding]:
-        means = [float(self._torch.from_numpy(each).to(self._device).float().mean() / 255) for each in batch]
+        means = [self._mean(each) for each in batch]
         return [
             Finding(
                 label="bright" if mean > self.settings.threshold else "no_findings",
@@ -77,6 +89,10 @@ class Brightness(Analyzer[Pixels]):
             )
             for mean, each in zip(means, batch, strict=True)
         ]
+
+    def _mean(self, pixels: Pixels) -> float:
+        mean = self._torch.from_numpy(pixels).to(self._device).float().mean() / 255
+        return self._gain * float(mean)
 
     def explain(self, prepared: Pixels, finding: Finding) -> Iterable[Rendering]:
         out = io.BytesIO()

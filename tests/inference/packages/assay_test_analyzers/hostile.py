@@ -21,6 +21,7 @@ from assay.sdk import (
     NotApplicableError,
     PermanentAnalyzerError,
     TransientAnalyzerError,
+    Weights,
 )
 
 MEGABYTE = 1 << 20
@@ -30,7 +31,7 @@ class TooOddError(PermanentAnalyzerError):
     code = "too_odd"
 
 
-def _manifest(name: str, time_limit_s: float) -> AnalyzerManifest:
+def _manifest(name: str, time_limit_s: float, *weights: Weights) -> AnalyzerManifest:
     return AnalyzerManifest(
         name=name,
         version="1.0.0",
@@ -40,6 +41,7 @@ def _manifest(name: str, time_limit_s: float) -> AnalyzerManifest:
         claims=("odd",),
         labels=("odd", "no_findings"),
         time_limit_s=time_limit_s,
+        weights=weights,
         domain="Files made by tests",
     )
 
@@ -103,11 +105,11 @@ class Hostile(Analyzer[str]):
         return _finding(word=word, batch=size)
 
 
-class WithoutWeights(Analyzer[None]):
-    manifest: ClassVar[AnalyzerManifest] = _manifest("without-weights", 5)
+MISSING = Weights(name="missing.safetensors", sha256="ab" * 32, source="nobody has them", licence="Apache-2.0")
 
-    def load(self, device: str) -> None:
-        raise FileNotFoundError("missing.safetensors is not there; run `assay models pull`")
+
+class WithoutWeights(Analyzer[None]):
+    manifest: ClassVar[AnalyzerManifest] = _manifest("without-weights", 5, MISSING)
 
     def prepare(self, media: Media) -> None: ...
 
