@@ -67,7 +67,9 @@ class AnalysisCompleted(AnalysisTerminal):
     device: str
     duration_ms: int = Field(ge=0, description="From started to this verdict")
     verdict: Verdict
-    derived: tuple[UUID, ...] = Field(default=(), description="Files that it found inside; the run waits for theirs")
+    derived: tuple[UUID, ...] = Field(
+        default=(), description="Files that it found inside; the run waits until their runs are complete"
+    )
 
 
 class AnalysisFailed(AnalysisTerminal):

@@ -44,7 +44,10 @@ class FileDerived(FileEvent):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     object_key: str
     run_id: UUID = Field(description="Its first run, requested by this event")
-    plan: tuple[str, ...] = Field(description="The analyzers, by name, that the run must hear from")
+    plan: tuple[str, ...] = Field(
+        description="The analyzers, by name, that the run must hear from; empty where none takes such a file, and "
+        "then the run is complete at once"
+    )
     deadline: AwareDatetime
 
     @property

@@ -18,6 +18,7 @@ class RunCompleted(FileEvent):
     run_id: UUID
     run_number: int = Field(ge=1)
     status: Literal["analyzed", "partially_analyzed", "failed"]
+    parent_file_id: UUID | None = Field(default=None, description="Of a derived file: the file that it was found in")
     sha256: str | None = Field(default=None, description="Of the file's bytes")
     media_type: str | None = None
     plan: tuple[str, ...]

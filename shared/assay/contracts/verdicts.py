@@ -24,7 +24,8 @@ class Evidence(Body):
     )
     where: dict[str, Any] | None = Field(
         default=None,
-        description="Where in the file it points: {box: [x, y, width, height]} in pixels, {start_s, end_s}, {page}, …",
+        description="Where in the file it points: {box: [x, y, width, height]} in pixels, {start_s, end_s}, {page}, …; "
+        "in a report {analyzer}, and {derived_file_id} for what was seen in a file found inside",
         examples=[{"box": [64, 32, 128, 128]}],
     )
 
@@ -73,7 +74,10 @@ class MissingAnalysis(Body):
     """An analyzer of the plan that gave no verdict, and why."""
 
     analyzer: str
-    code: str = Field(examples=["timed_out"])
+    code: str = Field(examples=["timed_out", "derived_file_not_finished"])
+    derived_file_id: UUID | None = Field(
+        default=None, description="The file found inside in which it is missing; null: the file itself"
+    )
 
 
 class Report(Body):
