@@ -148,7 +148,9 @@ async def test_progress_only_moves_forward(client: Client, story: Story) -> None
     analysis = body["run"]["analyses"][0]
     assert (analysis["attempt"], analysis["fraction"], body["status"]) == (2, 0.0, "failed")
     assert analysis["error"] == {"code": "media_unreadable", "message": "It is damaged."}
-    assert body["run"]["report"]["missing"] == [{"analyzer": "a-one", "code": "media_unreadable"}]
+    assert body["run"]["report"]["missing"] == [
+        {"analyzer": "a-one", "code": "media_unreadable", "derived_file_id": None}
+    ]
 
 
 async def test_some_failed_is_partially_analyzed(client: Client, story: Story) -> None:
@@ -196,17 +198,20 @@ async def test_a_parent_waits_for_what_was_found_in_it(client: Client, story: St
     assert (body["status"], body["run"]["report"]["label"]) == ("analyzed", "manipulated")
     assert "Found inside" in body["run"]["report"]["summary"]
     assert body["derived"][0]["label"] == "manipulated"
-    assert str(child.file_id) in [each["where"].get("file_id") for each in body["run"]["report"]["evidence"]]
+    assert str(child.file_id) in [each["where"].get("derived_file_id") for each in body["run"]["report"]["evidence"]]
     assert await client.find(child.file_id) is None, "the list is of uploads"
     assert (await client.file(child.file_id))["parent_file_id"] == str(story.file_id)
 
 
 async def test_a_parent_past_its_deadline_does_not_wait(client: Client, story: Story) -> None:
-    await story.say(story.uploaded(), story.completed("mail", derived=(new_id(),)))
+    inside = new_id()
+    await story.say(story.uploaded(), story.completed("mail", derived=(inside,)))
     await story.say(story.requested("mail", deadline=datetime.now(UTC) + timedelta(seconds=1)))
     body = await client.report_of(story.file_id)
     assert body["status"] == "partially_analyzed"
-    assert body["run"]["report"]["missing"] == [{"analyzer": "mail", "code": "derived_files_not_finished"}]
+    assert body["run"]["report"]["missing"] == [
+        {"analyzer": "mail", "code": "derived_file_not_finished", "derived_file_id": str(inside)}
+    ]
 
 
 async def test_a_deleted_file_leaves_its_mark_only(

@@ -11,16 +11,19 @@ FinalStatus = Literal["analyzed", "partially_analyzed", "failed"]
 TERMINAL = frozenset({"completed", "failed"})
 FINAL = frozenset({"analyzed", "partially_analyzed", "failed"})
 TIMED_OUT = "timed_out"
-NOT_FINISHED = "derived_files_not_finished"
-"""Code in a report's `missing`: files found inside were not examined in time."""
+NOT_FINISHED = "derived_file_not_finished"
+"""Code in a report's `missing`: a file found inside was not examined in time."""
 
 
-def final_status(statuses: Iterable[str]) -> FinalStatus:
-    """Of a run whose analyses are all terminal; a run without any analysis has nothing that failed."""
+def final_status(statuses: Iterable[str], *, all_inside: bool = True) -> FinalStatus:
+    """Of a run whose analyses are all terminal; a run without any analysis has nothing that failed.
+
+    all_inside: whether the files found inside were all examined, each by its whole plan.
+    """
     ends = list(statuses)
     failed = ends.count("failed")
     if not failed:
-        return "analyzed"
+        return "analyzed" if all_inside else "partially_analyzed"
     return "failed" if failed == len(ends) else "partially_analyzed"
 
 

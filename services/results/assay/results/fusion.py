@@ -27,26 +27,29 @@ authenticity, before an analyzer's own label without a score of 0.5 or more (`ha
 `authentic` stands against a weak finding, which then is mentioned; against a strong one (score 0.9 and confidence 0.5,
 or more) the report is `inconclusive` and says both.
 
-**Derived files.** What was found inside a file counts with its own report: where the file itself shows nothing, a
-finding in it is the report's.
+**Derived files.** What was found inside a file counts with its own report, which already speaks for what is further
+inside. A finding in it becomes the whole file's conclusion, label, score and confidence, where the file itself has no
+finding; against a proof of the file's own authenticity only a strong one, for a signature around something says little
+about it. Of several the one with the highest score; the summary names three. A file to which no analyzer applies takes
+`no_findings` where all that was found inside was examined and shows nothing. Nothing inside makes a file `authentic`.
 
 Sources: Genest & Zidek, "Combining probability distributions: a critique and an annotated bibliography", Statistical
 Science 1(1), 1986 (logarithmic pools); Satopää et al., "Combining multiple probability predictions using a simple logit
 model", International Journal of Forecasting 30(2), 2014 (pooling in log-odds). The constants are choices, not fits.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from assay.contracts import Evidence, MissingAnalysis, Report, Verdict
-from assay.contracts.verdicts import INCONCLUSIVE
+from assay.contracts.verdicts import INCONCLUSIVE, NO_FINDINGS, NOT_APPLICABLE
 from assay.results import wording
-from assay.results.pooling import FINDING, MEDIA_LABELS, PROVEN, UNDECIDED, Conclusion, conclude, voice
+from assay.results.inside import Inside, is_strong
+from assay.results.pooling import FINDING, PROVEN, UNDECIDED, Conclusion, conclude, voice
 
 PRIOR = 0.5
 """Analyzers are calibrated on sets in which the claim holds for half of the files."""
 
-STRONG_SCORE, STRONG_CONFIDENCE = 0.9, 0.5
 EVIDENCE_SHOWN = 40
 EVIDENCE_BYTES = 96 * 1024
 """All evidence of a report together, so that its event stays far below 256 KiB."""
@@ -61,51 +64,33 @@ class Outcome:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DerivedReport:
-    """The report of a file that was found inside this one."""
-
-    file_id: str
-    filename: str
-    report: Report
-
-
-def fuse(
-    outcomes: Iterable[Outcome],
-    *,
-    derived: Iterable[DerivedReport] = (),
-    missing: Mapping[str, str] | None = None,
-    prior: float = PRIOR,
-) -> Report:
+def fuse(outcomes: Iterable[Outcome], *, inside: Inside | None = None, prior: float = PRIOR) -> Report:
     """The report of a run.
 
-    outcomes: one for each analyzer of the plan. derived: reports of files found inside. missing: analyzers whose
-    derived files were not finished in time, with the code that says so.
+    outcomes: one for each analyzer of the plan; none where no analyzer takes such a file. inside: what was found in it.
     """
     ordered = sorted(outcomes, key=lambda each: each.analyzer)
-    inside = sorted(derived, key=lambda each: each.file_id)
-    absent = _missing(ordered, missing or {})
+    inside = inside or Inside()
+    absent = _missing(ordered, inside)
     voices = [voice(each.analyzer, each.verdict, prior) for each in ordered if each.verdict is not None]
     claims = sorted({each.verdict.claim for each in voices})
     conclusions = [conclude(claim, [each for each in voices if each.verdict.claim == claim], prior) for claim in claims]
     conclusions = _weigh_proof(sorted(conclusions, key=_importance))
-    findings_inside = [each for each in inside if _is_finding(each.report)]
     best = conclusions[0] if conclusions else None
-    if findings_inside and (best is None or best.rank != FINDING):
-        head = max(findings_inside, key=lambda each: (each.report.score or 0.0, each.file_id)).report
-        label, claim, score, confidence = head.label, head.claim, head.score, head.confidence
+    label, claim, score, confidence = INCONCLUSIVE, None, None, 0.0
+    if (raised := inside.raising(best)) is not None:
+        label, claim, score, confidence = raised.label, raised.claim, raised.score, raised.confidence
+    elif voices and all(each.verdict.label == NOT_APPLICABLE for each in voices) and inside.all_clean():
+        label, confidence = NO_FINDINGS, min(each.report.confidence for each in inside.reports)
     elif best is not None:
-        label, claim, score, confidence = best.label, best.claim, best.score, best.confidence
-    else:
-        label, claim, score, confidence = INCONCLUSIVE, None, None, 0.0
+        label = INCONCLUSIVE if best.rank == UNDECIDED else best.label
+        claim, score, confidence = best.claim, best.score, best.confidence
     return Report(
-        label=INCONCLUSIVE if best is not None and best.rank == UNDECIDED and not findings_inside else label,
+        label=label,
         claim=claim if score is not None else None,
         score=None if score is None else round(score, 4),
         confidence=round(confidence, 4),
-        summary=wording.summary(
-            conclusions, voices, absent, [(each.filename or each.file_id, each.report) for each in findings_inside]
-        ),
+        summary=wording.summary(conclusions, voices, absent, inside),
         evidence=_evidence(ordered, inside),
         missing=absent,
     )
@@ -121,23 +106,26 @@ def _weigh_proof(conclusions: list[Conclusion]) -> list[Conclusion]:
     findings = [each for each in conclusions if each.rank == FINDING]
     if proof is None or not findings:
         return conclusions
-    if any((each.score or 0.0) >= STRONG_SCORE and each.confidence >= STRONG_CONFIDENCE for each in findings):
+    if any(is_strong(each.score, each.confidence) for each in findings):
         first = replace(findings[0], label=INCONCLUSIVE, rank=UNDECIDED, confidence=findings[0].confidence / 2)
         return [first, *conclusions]
     return [proof, *(each for each in conclusions if each is not proof)]
 
 
-def _is_finding(report: Report) -> bool:
-    return report.label in MEDIA_LABELS or (report.score is not None and report.score >= 0.5)
+def _missing(outcomes: Sequence[Outcome], inside: Inside) -> tuple[MissingAnalysis, ...]:
+    failed = [
+        MissingAnalysis(analyzer=each.analyzer, code=each.error or "failed")
+        for each in outcomes
+        if each.verdict is None
+    ]
+    return (*failed, *inside.missing())
 
 
-def _missing(outcomes: Sequence[Outcome], unfinished: Mapping[str, str]) -> tuple[MissingAnalysis, ...]:
-    failed = [(each.analyzer, each.error or "failed") for each in outcomes if each.verdict is None]
-    return tuple(MissingAnalysis(analyzer=name, code=code) for name, code in [*failed, *sorted(unfinished.items())])
+def _evidence(outcomes: Sequence[Outcome], inside: Inside) -> tuple[Evidence, ...]:
+    """All evidence, the strongest first, each saying whose it is. Of verdicts that cannot tell it is context only.
 
-
-def _evidence(outcomes: Sequence[Outcome], derived: Sequence[DerivedReport]) -> tuple[Evidence, ...]:
-    """All evidence, the strongest first, each saying whose it is. Of verdicts that cannot tell it is context only."""
+    Evidence in a file inside names that file, however deep it lies.
+    """
     found: list[Evidence] = []
     for outcome in outcomes:
         if outcome.verdict is None:
@@ -146,9 +134,9 @@ def _evidence(outcomes: Sequence[Outcome], derived: Sequence[DerivedReport]) -> 
         for each in outcome.verdict.evidence:
             where = {**(each.where or {}), "analyzer": outcome.analyzer}
             found.append(Evidence(text=each.text, weight=each.weight if counts else 0.0, where=where))
-    for child in derived:
+    for child in inside.reports:
         for each in child.report.evidence:
-            where = {"file_id": child.file_id, **(each.where or {})}
+            where = {"derived_file_id": str(child.file_id), **(each.where or {})}
             found.append(Evidence(text=each.text, weight=each.weight, where=where))
     found.sort(key=lambda each: -abs(each.weight))  # stable: equals stay in the order of their analyzers
     shown: list[Evidence] = []

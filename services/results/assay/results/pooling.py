@@ -110,7 +110,7 @@ def conclude(claim: str, voices: Iterable[Voice], prior: float) -> Conclusion:
     overturned = label in MEDIA_LABELS and score < 0.5
     if contradictory or unproven or overturned:
         label = INCONCLUSIVE
-    return Conclusion(claim, label, score, confidence, _rank(label, score), leading, opposing)
+    return Conclusion(claim, label, score, confidence, rank(label, score), leading, opposing)
 
 
 def _discounted(voices: Sequence[Voice], side: int) -> float:
@@ -130,16 +130,17 @@ def _without_score(claim: str, voices: Sequence[Voice]) -> Conclusion:
     """Nobody gave a score: an analyzer's own label stands for itself, before no findings, before silence."""
 
     def importance(each: Voice) -> tuple[int, float, str]:
-        return (_rank(each.verdict.label, None), -each.verdict.confidence, each.analyzer)
+        return (rank(each.verdict.label, None), -each.verdict.confidence, each.analyzer)
 
     leading = min(voices, key=importance)
     label = leading.verdict.label
     if label == AUTHENTIC and not leading.proves:
         label = INCONCLUSIVE
-    return Conclusion(claim, label, None, leading.verdict.confidence, _rank(label, None), leading, ())
+    return Conclusion(claim, label, None, leading.verdict.confidence, rank(label, None), leading, ())
 
 
-def _rank(label: str, score: float | None) -> int:
+def rank(label: str, score: float | None) -> int:
+    """How much a conclusion with this label matters."""
     if label in SILENT:
         return UNDECIDED
     if label == NO_FINDINGS:

@@ -31,7 +31,7 @@ from assay.results.schemas import (
     TopicPositions,
 )
 from assay.results.tables import Analysis, File, Position, RegisteredAnalyzer, Run
-from assay.results.views import Views
+from assay.results.views import Found, Views
 from assay.shared.clock import now
 from assay.shared.ids import made_at
 from assay.shared.problems import UnavailableError, UnknownFileError
@@ -39,6 +39,7 @@ from assay.shared.problems import UnavailableError, UnknownFileError
 YOUNG = timedelta(seconds=30)
 WAIT_S = 5.0
 ASK_AGAIN_S = 0.1
+DERIVED_SHOWN = 100
 SNAPSHOT_NEWEST = 100
 SNAPSHOT_UNFINISHED = 1000
 SNAPSHOT_TOPICS = (FILES, FILES_BULK, ANALYSES)
@@ -95,34 +96,64 @@ class Library:
             await asyncio.sleep(ASK_AGAIN_S)
 
     async def _show(self, session: AsyncSession, files: Sequence[File]) -> list[FileView]:
-        """Files with their newest run, its analyses and what was found inside; four queries, however many files."""
+        """Files with their newest run, its analyses and what was found inside; three queries, however many files."""
         run_ids = [each.run_id for each in files if each.run_id is not None]
         runs = {each.run_id: each for each in await session.scalars(select(Run).where(Run.run_id.in_(run_ids)))}
         analyses: defaultdict[UUID, list[Analysis]] = defaultdict(list)
         for analysis in await session.scalars(select(Analysis).where(Analysis.run_id.in_(run_ids))):
             analyses[analysis.run_id].append(analysis)
-        derived: defaultdict[UUID, list[File]] = defaultdict(list)
-        file_ids = [each.file_id for each in files]
-        children = select(File).where(File.parent_file_id.in_(file_ids)).order_by(File.file_id)
-        for child in await session.scalars(children):
-            if child.parent_file_id is not None:
-                derived[child.parent_file_id].append(child)
+        derived = await self._found_inside(session, [each.file_id for each in files])
         return [
             self._views.file(
                 each,
                 runs.get(each.run_id) if each.run_id else None,
                 analyses[each.run_id] if each.run_id else [],
-                derived[each.file_id],
+                derived.get(each.file_id, []),
             )
             for each in files
         ]
 
-    async def files(self, owner_id: str, filters: Filters, *, limit: int, cursor: str | None) -> FilePage:
-        """A page of uploaded files, the newest first. Raises BadCursorError."""
-        query = _filtered(select(File).where(File.owner_id == owner_id, File.parent_file_id.is_(None)), filters)
+    async def _found_inside(self, session: AsyncSession, file_ids: Sequence[UUID]) -> dict[UUID, list[Found]]:
+        """The first 100 files found inside each of these, as each analyzer last found them, with their scores."""
+        by_run = select(
+            File.file_id,
+            File.parent_file_id,
+            # Run ids are ordered by time. A later run of the parent finds the same files anew.
+            func.dense_rank()
+            .over(partition_by=(File.parent_file_id, File.derived_by), order_by=File.parent_run_id.desc())
+            .label("age"),
+        ).where(File.parent_file_id.in_(file_ids))
+        found = by_run.subquery()
+        number = func.row_number().over(partition_by=found.c.parent_file_id, order_by=found.c.file_id).label("number")
+        numbered = select(found.c.file_id, number).where(found.c.age == 1).subquery()
+        rows = await session.execute(
+            select(File, Run.score)
+            .join(numbered, numbered.c.file_id == File.file_id)
+            .outerjoin(Run, Run.run_id == File.run_id)
+            .where(numbered.c.number <= DERIVED_SHOWN)
+            .order_by(File.file_id)
+        )
+        shown: defaultdict[UUID, list[Found]] = defaultdict(list)
+        for child, score in rows:
+            if child.parent_file_id is not None:
+                shown[child.parent_file_id].append((child, score))
+        return shown
+
+    async def files(
+        self, owner_id: str, filters: Filters, *, limit: int, cursor: str | None, parent: UUID | None = None
+    ) -> FilePage:
+        """A page of uploaded files, or of those found inside `parent`, the newest first.
+
+        Raises BadCursorError, and UnknownFileError for a parent that is not the owner's.
+        """
+        # Written out, because `IS NOT DISTINCT FROM` would pass by the index.
+        level = File.parent_file_id.is_(None) if parent is None else File.parent_file_id == parent
+        query = _filtered(select(File).where(File.owner_id == owner_id, level), filters)
         if cursor is not None:
             query = query.where(File.file_id < _read_cursor(cursor))
         async with self._reading() as session:
+            if parent is not None:
+                await self._find(session, owner_id, parent)
             found = (await session.scalars(query.order_by(File.file_id.desc()).limit(limit + 1))).all()
             shown = found[:limit]
             items = await self._show(session, shown)

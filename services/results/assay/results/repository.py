@@ -10,7 +10,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from assay.contracts import AnalyzerManifest
-from assay.results.domain import FINAL
 from assay.results.errors import PositionTakenError
 from assay.results.tables import Analysis, DeletedFile, File, Position, RegisteredAnalyzer, Run
 
@@ -106,23 +105,37 @@ class Repository:
         )
         return found.first()
 
+    async def open_runs(self, file_id: UUID) -> Sequence[Run]:
+        """The runs of a file that have no report yet, locked and as they are now; by id."""
+        await self.session.flush()
+        found = await self.session.scalars(
+            select(Run)
+            .where(Run.file_id == file_id, Run.completed_at.is_(None))
+            .order_by(Run.run_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        return found.all()
+
     async def unfinished(self, file_ids: Sequence[UUID]) -> set[UUID]:
-        """Those of these files that are neither examined to the end nor deleted; unknown ones are unfinished."""
+        """Those of these derived files that are not examined to the end and not deleted, or unknown."""
         if not file_ids:
             return set()
         done = await self.session.scalars(
-            select(File.file_id).where(File.file_id.in_(file_ids), File.status.in_(FINAL))
+            select(File.file_id)
+            .join(Run, Run.run_id == File.derived_run_id)
+            .where(File.file_id.in_(file_ids), Run.completed_at.is_not(None))
         )
         deleted = await self.session.scalars(select(DeletedFile.file_id).where(DeletedFile.file_id.in_(file_ids)))
         return set(file_ids) - set(done) - set(deleted)
 
     async def examined(self, file_ids: Sequence[UUID]) -> Sequence[tuple[File, Run]]:
-        """These files with their newest run, where it has a report; by id."""
+        """These derived files with the run that their finding asked for, where it has a report; by id."""
         if not file_ids:
             return []
         found = await self.session.execute(
             select(File, Run)
-            .join(Run, Run.run_id == File.run_id)
+            .join(Run, Run.run_id == File.derived_run_id)
             .where(File.file_id.in_(file_ids), Run.report.is_not(None))
             .order_by(File.file_id)
         )

@@ -43,10 +43,11 @@ def build_router(
             str | None, Query(max_length=200, pattern=NO_NUL, description="Exact, or `image/*`")
         ] = None,
         q: Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="Part of the file name")] = None,
+        parent: Annotated[UUID | None, Query(description="Instead of uploads, the files found inside this one")] = None,
     ) -> FilePage:
-        """Your files, the newest first."""
+        """The files that you uploaded, the newest first, or those that were found inside one of them."""
         filters = Filters(status=status, label=label, media_type=media_type, q=q)
-        return await library.files(caller.owner_id, filters, limit=limit, cursor=cursor)
+        return await library.files(caller.owner_id, filters, limit=limit, cursor=cursor, parent=parent)
 
     @router.get("/files/{file_id}", tags=["files"])
     async def show_file(caller: Caller, file_id: UUID) -> FileView:

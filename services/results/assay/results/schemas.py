@@ -91,13 +91,14 @@ class DerivedView(Schema):
     """A file that was found inside another, in short; its own address has the rest."""
 
     file_id: UUID
-    derived_by: str | None
-    filename: str | None
+    derived_by: str | None = Field(description="The analyzer that found it")
+    depth: int | None = Field(description="1 for a file found in an uploaded one")
     media_type: str | None
     size: int | None
     sha256: str | None
     status: Status
     label: str | None
+    score: float | None
     links: FileLinks
 
 
@@ -112,7 +113,9 @@ class FileView(Schema):
     status: Status
     metadata: dict[str, Any]
     run: RunView | None = Field(description="The newest run")
-    derived: list[DerivedView]
+    derived: list[DerivedView] = Field(
+        description="What was found inside, the first 100; `GET /api/v1/files?parent=` lists all"
+    )
     links: FileLinks
 
 

@@ -1,6 +1,6 @@
 """Use cases that write: record what events say, conclude runs, give up at deadlines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -25,7 +25,8 @@ from assay.contracts.analyses import AnalysisEvent
 from assay.contracts.base import FileEvent
 from assay.contracts.topics import ANALYZERS, VERDICTS
 from assay.results import fusion, metrics
-from assay.results.domain import NOT_FINISHED, TERMINAL, TIMED_OUT, final_status, is_news, latest, storable
+from assay.results.domain import TERMINAL, TIMED_OUT, final_status, is_news, latest, storable
+from assay.results.inside import DerivedReport, Inside, Unfinished
 from assay.results.repository import Repository
 from assay.results.tables import Analysis, File, Run
 from assay.shared.database import Transaction
@@ -73,6 +74,8 @@ class RunService:
             return
         await repository.lock_file(event.file_id)
         if await repository.is_deleted(event.file_id):
+            if isinstance(event, FileDerived):  # deleted before it was announced: a parent may wait for it in vain
+                await self._settle_parent(repository, event.parent_file_id)
             return
         match event:
             case FileDeleted():
@@ -96,14 +99,21 @@ class RunService:
         file.user_metadata = storable(event.metadata)
 
     async def _derive(self, repository: Repository, event: FileDerived) -> None:
+        # So that who deletes the parent meanwhile either sees this file, or is seen here.
+        await repository.lock_file(event.parent_file_id)
         if await repository.is_deleted(event.parent_file_id):
-            await repository.forget(event.file_id)
+            await self._delete(repository, event.file_id)
             return
         file = await repository.file(event.file_id, event.owner_id)
+        if file.derived_run_id not in (None, event.run_id):
+            log.warning("derived_twice", file_id=str(event.file_id), run_id=str(event.run_id))
+            return
+        file.derived_run_id = event.run_id
         file.parent_file_id = event.parent_file_id
         file.parent_run_id = event.parent_run_id
         file.derived_by = event.derived_by
-        file.created_at = event.occurred_at
+        file.depth = event.depth
+        file.created_at = min(file.created_at or event.occurred_at, event.occurred_at)
         await self._plan(repository, event, run_number=1)
 
     async def _request(self, repository: Repository, event: RunRequested) -> None:
@@ -127,7 +137,7 @@ class RunService:
     async def _delete(self, repository: Repository, file_id: UUID) -> None:
         """Clear a file and all that was found inside it; a parent that waits for it need not wait any longer."""
         file = await repository.session.get(File, file_id)
-        parent = (file.parent_file_id, file.parent_run_id) if file is not None else (None, None)
+        parent_id = file.parent_file_id if file is not None else None
         pending = [file_id]
         while pending:
             each = pending.pop()
@@ -137,7 +147,7 @@ class RunService:
             # From here, and not from upload: only so it follows every report that is still in this outbox.
             await self._outbox.add_tombstone(repository.session, VERDICTS.name, str(each))
         repository.session.expunge_all()
-        await self._settle_parent(repository, *parent)
+        await self._settle_parent(repository, parent_id)
 
     async def _analysis(self, repository: Repository, event: AnalysisEvent) -> None:
         file = await repository.file(event.file_id, event.owner_id)
@@ -169,7 +179,7 @@ class RunService:
         file = await repository.file(run.file_id, run.owner_id)
         await self._show_newest_run(repository, file)
         if run.completed_at is not None:
-            await self._settle_parent(repository, file.parent_file_id, file.parent_run_id)
+            await self._settle_parent(repository, file.parent_file_id)
 
     async def _conclude_if_complete(self, repository: Repository, run: Run, analyses: Sequence[Analysis]) -> bool:
         if run.plan is None or run.requested_at is None or run.run_number is None:
@@ -177,7 +187,7 @@ class RunService:
         planned = [each for each in analyses if each.analyzer in run.plan]
         if any(each.status not in TERMINAL for each in planned):
             return False
-        derived = list(dict.fromkeys(child for each in planned for child in each.derived or ()))
+        derived = list(dict.fromkeys(child for child, _ in _finders(planned)))
         unfinished = await repository.unfinished(derived)
         # Past its deadline a run waits for nothing: what is not finished is said to be missing.
         if unfinished and run.swept_at is None:
@@ -195,23 +205,15 @@ class RunService:
     ) -> None:
         assert run.plan is not None and run.requested_at is not None and run.run_number is not None
         children = await repository.examined(derived)
-        waited_for = {each.analyzer: NOT_FINISHED for each in planned if unfinished.intersection(each.derived or ())}
-        report = fusion.fuse(
-            [_outcome(each) for each in planned],
-            derived=[
-                fusion.DerivedReport(str(file.file_id), file.filename or "", Report.model_validate(child.report))
-                for file, child in children
-            ],
-            missing=waited_for,
-        )
-        status = final_status(each.status for each in planned)
-        if status == "analyzed" and waited_for:
-            status = "partially_analyzed"
+        inside = _inside(children, {each: name for each, name in _finders(planned) if each in unfinished})
+        report = fusion.fuse([_outcome(each) for each in planned], inside=inside)
+        all_inside = not inside.unfinished and not inside.incomplete
+        status = final_status((each.status for each in planned), all_inside=all_inside)
         run.status = status
         run.label, run.score = report.label, report.score
         run.report = storable(report.model_dump(mode="json"))
         times = [*(each.completed_at for each in planned), *(child.completed_at for _, child in children)]
-        if waited_for:
+        if unfinished:
             times.append(run.deadline)
         run.completed_at = latest(times, default=run.requested_at)
         file = await repository.file(run.file_id, run.owner_id)
@@ -224,6 +226,7 @@ class RunService:
                 run_id=run.run_id,
                 run_number=run.run_number,
                 status=status,
+                parent_file_id=file.parent_file_id,
                 sha256=file.sha256,
                 media_type=file.media_type,
                 plan=tuple(run.plan),
@@ -234,16 +237,17 @@ class RunService:
         metrics.RUN_SECONDS.observe(max(0.0, (run.completed_at - run.requested_at).total_seconds()))
         log.info("run_concluded", file_id=str(run.file_id), run_id=str(run.run_id), status=status, label=report.label)
 
-    async def _settle_parent(self, repository: Repository, parent_id: UUID | None, parent_run_id: UUID | None) -> None:
-        """A run may wait for the files found in it. Locks are taken from the found file up, never down."""
-        if parent_id is None or parent_run_id is None:
+    async def _settle_parent(self, repository: Repository, parent_id: UUID | None) -> None:
+        """A run may wait for the files found in it. Locks are taken from the found file up, never down.
+
+        Any open run of the parent may name the file, not only the one that found it: a verdict may be reused.
+        """
+        if parent_id is None:
             return
-        await repository.session.flush()
         await repository.lock_file(parent_id)
         if await repository.is_deleted(parent_id):
             return
-        run = await repository.session.get(Run, parent_run_id, with_for_update=True, populate_existing=True)
-        if run is not None and run.completed_at is None:
+        for run in await repository.open_runs(parent_id):
             await self._settle(repository, run)
 
     async def _show_newest_run(self, repository: Repository, file: File) -> None:
@@ -294,6 +298,29 @@ class RunService:
         log.info("run_past_deadline", run_id=str(run.run_id), missing=missing)
         if not missing:
             await self._settle(repository, run)
+
+
+def _finders(analyses: Sequence[Analysis]) -> list[tuple[UUID, str]]:
+    """Each file found inside, with the analyzer that names it."""
+    return [(each, analysis.analyzer) for analysis in analyses for each in analysis.derived or ()]
+
+
+def _inside(children: Sequence[tuple[File, Run]], unfinished: Mapping[UUID, str]) -> Inside:
+    """children: the derived files that were examined. unfinished: the others, with the analyzer that names each."""
+    return Inside(
+        reports=[
+            DerivedReport(
+                file_id=file.file_id,
+                media_type=file.media_type or "unknown type",
+                derived_by=file.derived_by or "an analyzer",
+                report=Report.model_validate(run.report),
+                status=run.status,
+                examined=bool(run.plan),
+            )
+            for file, run in children
+        ],
+        unfinished=[Unfinished(file_id, analyzer) for file_id, analyzer in unfinished.items()],
+    )
 
 
 def _outcome(analysis: Analysis) -> fusion.Outcome:

@@ -35,6 +35,9 @@ class File(Base):
     parent_file_id: Mapped[UUID | None]
     parent_run_id: Mapped[UUID | None]
     derived_by: Mapped[str | None]
+    # The run that its finding asked for: the one that the parent's run waits for.
+    derived_run_id: Mapped[UUID | None]
+    depth: Mapped[int | None] = mapped_column(Integer)
     filename: Mapped[str | None]
     media_type: Mapped[str | None]
     size: Mapped[int | None] = mapped_column(BigInteger)

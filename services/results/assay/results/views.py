@@ -20,6 +20,9 @@ from assay.results.schemas import (
 from assay.results.tables import Analysis, File, Run
 from assay.shared.ids import made_at
 
+# A derived file and the score of its newest run.
+Found = tuple[File, float | None]
+
 
 class Views:
     """Knows the origin that links begin with."""
@@ -27,7 +30,7 @@ class Views:
     def __init__(self, public_url: str) -> None:
         self._origin = public_url.rstrip("/")
 
-    def file(self, file: File, run: Run | None, analyses: Sequence[Analysis], derived: Sequence[File]) -> FileView:
+    def file(self, file: File, run: Run | None, analyses: Sequence[Analysis], derived: Sequence[Found]) -> FileView:
         return FileView(
             file_id=file.file_id,
             parent_file_id=file.parent_file_id,
@@ -40,7 +43,7 @@ class Views:
             status=file.status,
             metadata=file.user_metadata or {},
             run=None if run is None else self.run(run, analyses),
-            derived=[self._derived(child) for child in derived],
+            derived=[self._derived(child, score) for child, score in derived],
             links=self._file_links(file.file_id),
         )
 
@@ -104,16 +107,17 @@ class Views:
             reused_from=verdict.reused_from,
         )
 
-    def _derived(self, file: File) -> DerivedView:
+    def _derived(self, file: File, score: float | None) -> DerivedView:
         return DerivedView(
             file_id=file.file_id,
             derived_by=file.derived_by,
-            filename=file.filename,
+            depth=file.depth,
             media_type=file.media_type,
             size=file.size,
             sha256=file.sha256,
             status=file.status,
             label=file.label,
+            score=score,
             links=self._file_links(file.file_id),
         )
 

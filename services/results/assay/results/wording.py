@@ -2,23 +2,25 @@
 
 from collections.abc import Sequence
 
-from assay.contracts import MissingAnalysis, Report
+from assay.contracts import MissingAnalysis
 from assay.contracts.verdicts import INCONCLUSIVE, NOT_APPLICABLE
+from assay.results.inside import Inside
 from assay.results.pooling import FINDING, NOTHING, OWN_LABEL, PROVEN, UNDECIDED, Conclusion, Voice
 
 _FINDINGS = {"manipulated": "manipulated", "synthetic": "made or altered by AI"}
 _SOUGHT = {"manipulated": "manipulation", "synthetic": "AI generation"}
 _SURENESS = ((0.98, "almost certainly"), (0.85, "very probably"), (0.65, "probably"), (0.0, "possibly"))
 _REASON_CHARACTERS = 300
+_FOUND_INSIDE = 3
 
 
 def summary(
     conclusions: Sequence[Conclusion],
     voices: Sequence[Voice],
     missing: Sequence[MissingAnalysis],
-    inside: Sequence[tuple[str, Report]],
+    inside: Inside,
 ) -> str:
-    """One or more plain sentences. `conclusions`: the most important first. `inside`: findings in derived files."""
+    """One or more plain sentences. `conclusions`: the most important first."""
     sentences: list[str] = []
     if conclusions and conclusions[0].rank == UNDECIDED and any(each.rank == PROVEN for each in conclusions):
         sentences.append("The evidence contradicts itself, so nothing is concluded.")
@@ -31,17 +33,19 @@ def summary(
             sentences.append(f"Its origin is proven{_because(each.leading)}")
         elif each.rank == OWN_LABEL:
             sentences.append(_own_label(each))
-    sentences += [f"Found inside: {name}. {_shortened(report.summary)}" for name, report in inside]
+    sentences += _findings_inside(inside)
     nothing = [each for each in conclusions if each.rank == NOTHING]
     if nothing and not sentences:
         sentences.append(_nothing(nothing))
     sentences += [_contested(each) for each in conclusions if each.rank == UNDECIDED and each.opposing]
     sentences += [_disagreement(each) for each in conclusions if each.rank != UNDECIDED and each.opposing]
     if not sentences:
-        sentences.append(_undecided(voices))
+        sentences.append(_undecided(voices, is_planned=bool(voices or missing)))
     sentences += _silent(voices, after_all=bool(conclusions) and conclusions[0].rank != UNDECIDED)
-    if missing:
-        sentences.append("No verdict from " + ", ".join(f"{each.analyzer} ({each.code})" for each in missing) + ".")
+    own = [f"{each.analyzer} ({each.code})" for each in missing if each.derived_file_id is None]
+    if own:
+        sentences.append(f"No verdict from {', '.join(own)}.")
+    sentences += _others_inside(inside)
     return " ".join(sentences)
 
 
@@ -91,7 +95,9 @@ def _disagreement(conclusion: Conclusion) -> str:
     return f"{_listed(names, 'and')} {verb} it otherwise, which lowers the confidence."
 
 
-def _undecided(voices: Sequence[Voice]) -> str:
+def _undecided(voices: Sequence[Voice], *, is_planned: bool) -> str:
+    if not is_planned:
+        return "No analyzer takes a file of this type: nobody examined it."
     if not voices:
         return "No analyzer reached a verdict."
     if all(each.verdict.label == NOT_APPLICABLE for each in voices):
@@ -112,6 +118,42 @@ def _silent(voices: Sequence[Voice], *, after_all: bool) -> list[str]:
     if outside:
         sentences.append(f"{_listed(outside, 'and')} {'does' if len(outside) == 1 else 'do'} not apply.")
     return sentences
+
+
+def _findings_inside(inside: Inside) -> list[str]:
+    findings = inside.findings
+    sentences = [
+        f"Found inside by {each.derived_by} ({each.media_type}): {_shortened(each.report.summary)}"
+        for each in findings[:_FOUND_INSIDE]
+    ]
+    more = len(findings) - len(sentences)
+    if more:
+        sentences.append(f"{more} more of the files inside {'has' if more == 1 else 'have'} findings.")
+    return sentences
+
+
+def _others_inside(inside: Inside) -> list[str]:
+    """What became of the files inside that show nothing."""
+    clean, unexamined = len(inside.clean), len(inside.unexamined)
+    incomplete, late = len(inside.incomplete), len(inside.unfinished)
+    sentences = [f"No traces were found in {_counted(clean, inside, every='any of the')}."] if clean else []
+    if unexamined:
+        them = "it" if unexamined == 1 else "them"
+        sentences.append(
+            f"No analyzer takes {_counted(unexamined, inside, every='any of the')}: nobody examined {them}."
+        )
+    if incomplete:
+        sentences.append(f"Verdicts are missing for {_counted(incomplete, inside)}.")
+    if late:
+        sentences.append(f"The examination of {_counted(late, inside)} did not end before the deadline.")
+    return sentences
+
+
+def _counted(count: int, inside: Inside, *, every: str = "all") -> str:
+    total = len(inside)
+    if total == 1:
+        return "the file inside"
+    return f"{every} {total} files inside" if count == total else f"{count} of the {total} files inside"
 
 
 def _words(name: str) -> str:
