@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-minio test-images check format eval requirements clean environment
+.PHONY: help up test test-minio test-images check format eval bench requirements clean environment
 
 help:  ## List the tasks
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-14s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,9 @@ format: environment  ## Format the code and repair what the linter can
 
 eval: environment  ## Compare the analyzers with what they should say; writes .assay/eval.json
 	@$(BIN)/python -m assay.inference.evaluation $(ARGS)
+
+bench: environment  ## Measure speed beside baselines; writes .assay/bench.json (ONLY=overhead_p50_ms for one row)
+	@PYTHONPATH=tests $(BIN)/python -m bench $(ONLY)
 
 requirements: environment  ## Compile requirements.in into requirements.txt, and each image's own
 	@$(BIN)/uv pip compile --quiet --universal --no-header --python-version 3.11 requirements.in -o requirements.txt

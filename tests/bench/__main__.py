@@ -1,0 +1,76 @@
+"""`python -m bench [ROW]`, with tests/ on the path; `make bench ONLY=row`.
+
+Prints what is tried, then a table, and writes bench.json into ASSAY_HOME (.assay). Exit status 0: all was measured,
+whether it meets its aim or not; 1: a row could not be measured; 2: something is missing that the rows need, or nothing
+is called ROW.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+
+from bench.engine import engine_efficiency, engine_efficiency_light
+from bench.gain import engine_batching_gain
+from bench.rows import Row, keep, show
+from bench.scale import Scale
+from bench.workplace import HOME, Workplace, workplace
+
+Measure = Callable[[Workplace], Awaitable[list[Row]]]
+
+MEASURES: dict[tuple[str, ...], Measure] = {
+    ("engine_efficiency",): engine_efficiency,
+    ("engine_efficiency_light",): engine_efficiency_light,
+    ("engine_batching_gain",): engine_batching_gain,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Measure all rows, or those that are made together with the one that is named. Returns the exit status."""
+    only = arguments[0] if arguments else os.environ.get("ONLY", "")
+    chosen = {names: measure for names, measure in MEASURES.items() if only == "" or only in names}
+    if not chosen:
+        return _refuse(
+            f"There is no row {only!r}. There are: {', '.join(name for names in MEASURES for name in names)}."
+        )
+    try:
+        scale = Scale.from_environment()
+    except ValueError as error:
+        return _refuse(f"A variable BENCH_… is no number: {error}")
+    # Kafka's client warns at each connection that the embedded stack does without TLS.
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {scale}", flush=True)
+    rows: list[Row] = []
+    with workplace(scale) as place:
+        for names, measure in chosen.items():
+            rows += _measured(names, measure, place)
+    show(rows)
+    path = HOME / "bench.json"
+    keep(rows, path)
+    print(f"Written to {path}")
+    return int(any(row.failed for row in rows))
+
+
+def _measured(names: tuple[str, ...], measure: Measure, place: Workplace) -> list[Row]:
+    print(f"{', '.join(names)} …", flush=True)
+    began = time.monotonic()
+    try:
+        rows = asyncio.run(measure(place))
+    except Exception as error:  # whatever went wrong, the other rows are measured
+        traceback.print_exc()
+        reason = (str(error).splitlines() or [""])[0][:120]
+        return [Row(name, None, "", 0, note=f"{type(error).__name__}: {reason}", failed=True) for name in names]
+    place.say(f"took {time.monotonic() - began:.0f} s")
+    return rows
+
+
+def _refuse(reason: str) -> int:
+    print(reason, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

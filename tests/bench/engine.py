@@ -1,0 +1,96 @@
+"""engine_efficiency and engine_efficiency_light: our worker's files per second over those of a bare loop."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+from bench.assay_worker import Drained, drain, running_parts
+from bench.rows import Aim, Row
+from bench.scale import Setting
+from bench.workplace import Workplace
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One setting, on both sides."""
+
+    setting: Setting
+    ours: float
+    bare: float
+
+
+async def engine_efficiency(place: Workplace) -> list[Row]:
+    """With ResNet-18."""
+    return [await _efficiency(place, "engine_efficiency", "bench-heavy", Aim("at least", 0.9))]
+
+
+async def engine_efficiency_light(place: Workplace) -> list[Row]:
+    """With a network of 2 ms or less."""
+    place.say(f"the light network takes {single_ms('bench-light'):.2f} ms a picture, alone, on one core")
+    return [await _efficiency(place, "engine_efficiency_light", "bench-light", Aim("at least", 0.7))]
+
+
+async def _efficiency(place: Workplace, name: str, analyzer: str, aim: Aim) -> Row:
+    """Each setting on both sides, in alternating order. Our best over the bare loop's best."""
+    pairs = []
+    failed = 0
+    async with running_parts(place) as parts:
+        stored = await parts.put(place.pictures)
+        for number, setting in enumerate(place.scale.engine_settings):
+            bare = bare_loop(place, analyzer, setting) if number % 2 else None
+            ours = await drain(place, parts, stored, analyzer, setting)
+            bare = bare or bare_loop(place, analyzer, setting)
+            failed += ours.failed
+            pairs.append(Pair(setting, ours.rate, bare.rate))
+            place.say(
+                f"{setting}: ours {ours.rate:.1f} files/s, bare loop {bare.rate:.1f}, {ours.rate / bare.rate:.3f}"
+            )
+    best, hardest = max(pair.ours for pair in pairs), max(pair.bare for pair in pairs)
+    note = f"{failed} files failed" if failed else ""
+    files = len(place.pictures)
+    return Row(name, best, "files/s", files, baseline=hardest, aim=aim, note=note, failed=bool(failed))
+
+
+def bare_loop(place: Workplace, analyzer: str, setting: Setting) -> Drained:
+    """Run the bare loop in a process of its own. Raises RuntimeError with what it wrote where it fails."""
+    listed = place.folder / "pictures.txt"
+    listed.write_text("\n".join(str(picture.path) for picture in place.pictures))
+    numbers = [str(number) for number in (setting.batch, setting.processes, setting.threads)]
+    environment = place.child_environment(OMP_NUM_THREADS=str(setting.threads))
+    command = [sys.executable, "-m", "bench.bare_loop", analyzer, *numbers, str(listed)]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise RuntimeError(f"the bare loop failed: {run.stderr[-2000:]}")
+    found = json.loads(run.stdout.splitlines()[-1])
+    if found["files"] != len(place.pictures):
+        raise RuntimeError(f"the bare loop judged {found['files']} of {len(place.pictures)} files")
+    return Drained(found["files"], 0, found["seconds"])
+
+
+def single_ms(analyzer: str, times: int = 50) -> float:
+    """Milliseconds that the network takes for one picture on one core, at the median."""
+    import numpy as np
+    import torch
+
+    from assay.sdk import NoSettings
+    from bench.analyzers import KINDS, SIDE, PictureAnalyzer
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        instance = KINDS[analyzer](NoSettings())
+        assert isinstance(instance, PictureAnalyzer)
+        instance.load("cpu")
+        picture = np.zeros((1, SIDE, SIDE, 3), np.uint8)
+        took = []
+        with torch.inference_mode():
+            for _ in range(times):
+                began = time.perf_counter()
+                instance.judge(picture)
+                took.append(time.perf_counter() - began)
+        return statistics.median(took) * 1000
+    finally:
+        torch.set_num_threads(before)
