@@ -246,6 +246,32 @@ async def test_rows_survive_a_broker_that_is_killed(tmp_path: Path) -> None:
                 assert_in_order(numbers, count)
 
 
+async def test_what_people_wait_for_overtakes_what_can_wait(
+    stack: RunningParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(stack.environment()) as it:
+        patient = Topic(f"{it.topic}_patient", "for a test", 3, {})
+        await ensure_topics(kafka_settings(it.environment), [patient])
+        monkeypatch.setattr(outbox_module, "PATIENT", patient.name)
+        queued, hurried = [uuid4() for _ in range(600)], uuid4()
+        async with it.transaction() as session:
+            await it.outbox.add_all(session, [event(each, 1) for each in queued], topics=(patient.name,))
+        async with it.transaction() as session:
+            # Behind the queue: one row that can wait, one of the same key that cannot, and one that can again.
+            await it.outbox.add(session, event(hurried, 1), topics=(patient.name,))
+            await it.outbox.add(session, event(hurried, 2), topics=(it.topic,))
+            await it.outbox.add(session, event(hurried, 3), topics=(patient.name,))
+        async with reading(it.environment, it.topic, patient.name, from_beginning=True) as reader:
+            await it.outbox.start()
+            records = await reader.wait_until(lambda records: len(records) >= len(queued) + 3)
+        mine = sorted((each for each in records if each.key == str(hurried).encode()), key=lambda each: each.timestamp)
+        assert numbers_by_key(mine)[str(hurried)] == [1, 2, 3]
+        assert len({each.key for each in records}) == len(queued) + 1
+        # With the first batch, or the second where the first was on its way; 600 rows are 12 of them.
+        earlier = [each for each in records if each.timestamp < mine[1].timestamp]
+        assert len(earlier) <= 150, len(earlier)
+
+
 async def test_a_lost_database_connection_is_made_again(stack: RunningParts) -> None:
     async with bench(stack.environment()) as it, reading(it.environment, it.topic) as reader:
         await it.outbox.start()

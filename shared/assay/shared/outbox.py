@@ -7,6 +7,7 @@ a lock on what the key stands for (the file row), so that ids of one key are in 
 
 import asyncio
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,13 +18,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 from assay.contracts import Event, encode
+from assay.contracts.topics import FILES_BULK
 from assay.shared import metrics, tracing
 from assay.shared.kafka import Publisher
 
 log = structlog.get_logger(__name__)
 
 SHARDS = 8
-BATCH = 200
+# Small, so that what comes meanwhile does not wait long for its turn.
+BATCH = 50
+URGENT = 200
+# What goes here can wait; everything else is sent ahead of a queue of it.
+PATIENT = FILES_BULK.name
 POLL_S = 1.0
 RETRY_S = 1.0
 DRAIN_S = 5.0
@@ -67,23 +73,30 @@ class Outbox:
 
     async def add(self, session: AsyncSession, event: Event, *, topics: tuple[str, ...] | None = None) -> None:
         """Write an event's rows in the caller's transaction, with the trace that it runs in."""
-        record = encode(event, source=self._source, carrier=tracing.carrier())
-        headers = [[name, value.decode()] for name, value in record.headers]
-        for topic in topics or event.topics:
-            await self._write(session, topic, event.key, record.value, headers)
+        await self.add_all(session, [event], topics=topics)
+
+    async def add_all(
+        self, session: AsyncSession, events: Sequence[Event], *, topics: tuple[str, ...] | None = None
+    ) -> None:
+        """Write the rows of many events at once, in their order."""
+        carrier = tracing.carrier()
+        rows: list[dict[str, Any]] = []
+        for event in events:
+            record = encode(event, source=self._source, carrier=carrier)
+            headers = [[name, value.decode()] for name, value in record.headers]
+            rows.extend(_row(topic, event.key, record.value, headers) for topic in topics or event.topics)
+        await self._write(session, rows)
 
     async def add_tombstone(self, session: AsyncSession, topic: str, key: str) -> None:
         """Write a tombstone: a null value under this key."""
         headers = [[name, value] for name, value in tracing.carrier().items()]
-        await self._write(session, topic, key, None, headers)
+        await self._write(session, [_row(topic, key, None, headers)])
 
-    async def _write(
-        self, session: AsyncSession, topic: str, key: str, value: bytes | None, headers: list[list[str]]
-    ) -> None:
-        shard = zlib.crc32(key.encode()) % SHARDS
-        await session.execute(
-            insert(self._table).values(shard=shard, topic=topic, key=key, value=value, headers=headers)
-        )
+    async def _write(self, session: AsyncSession, rows: list[dict[str, Any]]) -> None:
+        if not rows:
+            return
+        # One statement: ids are given in the order of its rows.
+        await session.execute(insert(self._table).values(rows))
         await session.execute(text("SELECT pg_notify(:channel, '')").bindparams(channel=self._channel))
 
     @property
@@ -153,16 +166,8 @@ class Outbox:
         return claimed
 
     async def _send_batch(self, connection: AsyncConnection, owned: set[int]) -> bool:
-        """Send the oldest rows and delete what was acknowledged. True if there may be more."""
-        table = self._table
-        rows = (
-            await connection.execute(
-                select(table.id, table.topic, table.key, table.value, table.headers)
-                .where(table.shard.in_(owned))
-                .order_by(table.id)
-                .limit(BATCH)
-            )
-        ).all()
+        """Send the oldest rows, and what people wait for; delete what was acknowledged. True if there may be more."""
+        rows = await self._oldest(connection, owned)
         metrics.OUTBOX_PENDING.set(len(rows))
         if not rows:
             return False
@@ -173,11 +178,35 @@ class Outbox:
         results = await asyncio.gather(
             *(self._send_in_order(each, sent) for each in keys.values()), return_exceptions=True
         )
+        table = self._table
         await connection.execute(delete(table).where(table.id.in_(sent)))
         for result in results:
             if isinstance(result, BaseException):
                 raise result
-        return len(rows) == BATCH
+        return len(rows) >= BATCH
+
+    async def _oldest(self, connection: AsyncConnection, owned: set[int]) -> list[Any]:
+        """The next rows, by id: the oldest of all, and behind a long queue of what can wait the oldest that cannot.
+
+        Rows of one key stay in order: a row that goes ahead takes with it whatever its key has before it.
+        """
+        table = self._table
+        columns = select(table.id, table.topic, table.key, table.value, table.headers).where(table.shard.in_(owned))
+        oldest = list((await connection.execute(columns.order_by(table.id).limit(BATCH))).all())
+        if len(oldest) < BATCH:
+            return oldest
+        later = columns.where(table.id > oldest[-1].id)
+        urgent = list(
+            (await connection.execute(later.where(table.topic != PATIENT).order_by(table.id).limit(URGENT))).all()
+        )
+        if not urgent:
+            return oldest
+        ahead = await connection.execute(
+            later.where(table.topic == PATIENT, table.id < urgent[-1].id, table.key.in_({row.key for row in urgent}))
+        )
+        last = {row.key: row.id for row in urgent}
+        urgent.extend(row for row in ahead if row.id < last[row.key])
+        return [*oldest, *sorted(urgent, key=lambda row: int(row.id))]
 
     async def _send_in_order(self, rows: list[Any], sent: list[int]) -> None:
         """Send the rows of one key and note the ids of those acknowledged.
@@ -190,3 +219,8 @@ class Outbox:
             headers = [(name, text_value.encode()) for name, text_value in row.headers]
             await self._publisher.send(row.topic, row.key.encode(), value, headers)
             sent.append(row.id)
+
+
+def _row(topic: str, key: str, value: bytes | None, headers: list[list[str]]) -> dict[str, Any]:
+    shard = zlib.crc32(key.encode()) % SHARDS
+    return {"shard": shard, "topic": topic, "key": key, "value": value, "headers": headers}

@@ -13,12 +13,13 @@ from assay.shared.kafka import connection
 from assay.shared.problems import UnavailableError
 from assay.shared.settings import KafkaSettings
 from assay.upload import metrics
-from assay.upload.errors import NoAnalyzersError
+from assay.upload.errors import NoAnalyzersError, UnknownAnalyzerError
 
 log = structlog.get_logger(__name__)
 
 RETRY_S = 1.0
 POLL_MS = 500
+GONE_S = 10.0
 
 
 class Catalog:
@@ -28,6 +29,8 @@ class Catalog:
         self._settings = settings
         self._table: dict[str, AnalyzerManifest] = {}
         self._is_complete = False
+        # Set and replaced at each change: whoever waits looks again.
+        self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -60,6 +63,26 @@ class Catalog:
     def known(self) -> Mapping[str, AnalyzerManifest]:
         """The analyzers known now; empty is an answer too."""
         return self._table
+
+    def of_name(self, name: str) -> AnalyzerManifest:
+        """One analyzer. Raises UnknownAnalyzerError."""
+        manifest = self._table.get(name)
+        if manifest is None:
+            raise UnknownAnalyzerError(
+                f"There is no analyzer {name[:64]}. There are: {', '.join(sorted(self._table)) or 'none'}."
+            )
+        return manifest
+
+    async def until_gone(self, manifest: AnalyzerManifest) -> None:
+        """Wait until this registration is no longer in the table. Raises UnavailableError after 10 s."""
+        try:
+            async with asyncio.timeout(GONE_S):
+                while self._table.get(manifest.name) is manifest:
+                    await self._changed.wait()
+        except TimeoutError as error:
+            raise UnavailableError(
+                "It is retired, but this service has not read that yet. New plans may name it for a while."
+            ) from error
 
     async def _follow_for_ever(self) -> None:
         while True:
@@ -97,6 +120,8 @@ class Catalog:
                 for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
                     for record in records:
                         _apply(table, record)
+                self._changed.set()
+                self._changed = asyncio.Event()
                 metrics.ANALYZERS.set(len(self._table))
         finally:
             await consumer.stop()

@@ -3,10 +3,11 @@
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from assay.contracts import AnalyzerManifest
+from assay.contracts import AnalyzerManifest, RunRequested
 from assay.contracts.topics import FILES, FILES_BULK
 from assay.upload.errors import FileTooLargeError, UnsupportedMediaTypeError
 
@@ -55,12 +56,47 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """A run as it is requested. `versions`: what the catalog had of each analyzer of the plan, see `versioned`."""
+
+    run_id: UUID
+    run_number: int
+    plan: tuple[str, ...]
+    versions: tuple[str, ...]
+    lane: str
+    requested_at: datetime
+    deadline: datetime
+    request_id: UUID | None = None
+
+    def requested(self, file: StoredFile) -> RunRequested:
+        """The event that asks the workers for it."""
+        return RunRequested(
+            occurred_at=self.requested_at,
+            file_id=file.file_id,
+            owner_id=file.owner_id,
+            run_id=self.run_id,
+            run_number=self.run_number,
+            plan=self.plan,
+            deadline=self.deadline,
+            media_type=file.media_type,
+            size=file.size,
+            sha256=file.sha256,
+            object_key=file.object_key,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptedFile:
     """A file that is announced, with its first run."""
 
     file: StoredFile
     run_id: UUID
     plan: tuple[str, ...]
+
+
+def versioned(manifest: AnalyzerManifest) -> str:
+    """An analyzer and its version in one word, as a run remembers them: `jpeg-forensics/1.2.0`."""
+    return f"{manifest.name}/{manifest.version}"
 
 
 def object_key(file_id: UUID) -> str:

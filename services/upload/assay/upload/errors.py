@@ -39,6 +39,10 @@ class UnknownAnalyzersError(Problem):
     code, status, title = "unknown_analyzers", 422, "The request names analyzers that there are not"
 
 
+class UnknownAnalyzerError(Problem):
+    code, status, title = "analyzer_not_found", 404, "There is no such analyzer"
+
+
 class InvalidMetadataError(Problem):
     code, status, title = "invalid_metadata", 422, "The metadata is not of the form that is taken"
 

@@ -14,9 +14,13 @@ from assay.shared.kafka import Publisher, ensure_topics
 from assay.shared.objects import ObjectStore
 from assay.shared.outbox import Outbox
 from assay.shared.settings import load
+from assay.upload import operating
+from assay.upload.backfill import Backfill
 from assay.upload.catalog import Catalog
 from assay.upload.media_type import MediaTypes
+from assay.upload.retirement import Retirement
 from assay.upload.routes import build_router
+from assay.upload.runs import RunService
 from assay.upload.service import UploadService
 from assay.upload.settings import Settings
 from assay.upload.sweeper import Sweeper
@@ -48,8 +52,15 @@ def build(settings: Settings) -> FastAPI:
         limits=settings.limits,
         run_deadline=settings.run_deadline,
     )
-    router = build_router(
-        service=service, catalog=catalog, authenticator=Authenticator(settings.auth), settings=settings
+    authenticator = Authenticator(settings.auth)
+    router = build_router(service=service, catalog=catalog, authenticator=authenticator, settings=settings)
+    operations = operating.build_router(
+        runs=RunService(transaction=transaction, outbox=outbox, catalog=catalog, run_deadline=settings.run_deadline),
+        backfill=Backfill(transaction=transaction, outbox=outbox, catalog=catalog, run_deadline=settings.run_deadline),
+        retirement=Retirement(catalog=catalog, publisher=publisher),
+        catalog=catalog,
+        authenticator=authenticator,
+        public_url=settings.public_url,
     )
     health = Health()
     health.needs("kafka", publisher.check)
@@ -72,7 +83,7 @@ def build(settings: Settings) -> FastAPI:
             yield
             log.info("stopping")
 
-    return http.build_app(title="Assay upload", routers=[router], health=health, lifespan=lifespan)
+    return http.build_app(title="Assay upload", routers=[router, operations], health=health, lifespan=lifespan)
 
 
 def main() -> None:

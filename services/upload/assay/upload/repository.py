@@ -1,13 +1,14 @@
 """Queries. Times of leases are PostgreSQL's own, so that replicas with different clocks agree."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from assay.upload.domain import AcceptedFile, Intent, StoredFile
+from assay.contracts import AnalyzerManifest
+from assay.upload.domain import Intent, Run, StoredFile
 from assay.upload.tables import FileRow, IntentRow, RunRow
 
 
@@ -105,20 +106,111 @@ class FileRepository:
             )
         )
 
-    async def add_run(
-        self, accepted: AcceptedFile, run_number: int, lane: str, moment: datetime, deadline: datetime
-    ) -> None:
-        await self._session.execute(
-            insert(RunRow).values(
-                run_id=accepted.run_id,
-                file_id=accepted.file.file_id,
-                run_number=run_number,
-                plan=list(accepted.plan),
-                lane=lane,
-                requested_at=moment,
-                deadline=deadline,
-            )
-        )
+    async def add_runs(self, runs: Iterable[tuple[UUID, Run]]) -> None:
+        """Write the runs of these files, given as (file_id, run)."""
+        rows = [
+            {
+                "run_id": run.run_id,
+                "file_id": file_id,
+                "run_number": run.run_number,
+                "plan": list(run.plan),
+                "versions": list(run.versions),
+                "lane": run.lane,
+                "requested_at": run.requested_at,
+                "deadline": run.deadline,
+                "request_id": run.request_id,
+            }
+            for file_id, run in runs
+        ]
+        await self._session.execute(insert(RunRow).values(rows))
 
     async def exists(self, file_id: UUID) -> bool:
         return await self._session.scalar(select(FileRow.file_id).where(FileRow.file_id == file_id)) is not None
+
+    async def lock(self, file_ids: Collection[UUID]) -> list[StoredFile]:
+        """These files, as far as they are there, by id; nobody else writes events of them until the transaction ends.
+
+        Locks are taken in the order of the ids, so that two who want some of the same do not wait for each other.
+        """
+        rows = await self._session.scalars(
+            select(FileRow).where(FileRow.file_id.in_(file_ids)).order_by(FileRow.file_id).with_for_update()
+        )
+        return [_stored(row) for row in rows]
+
+    async def last_run_numbers(self, file_ids: Collection[UUID]) -> dict[UUID, int]:
+        """The highest run number of each file; one without any run is not in it."""
+        rows = await self._session.execute(
+            select(RunRow.file_id, func.max(RunRow.run_number))
+            .where(RunRow.file_id.in_(file_ids))
+            .group_by(RunRow.file_id)
+        )
+        return {row[0]: row[1] for row in rows}
+
+    async def run_of_request(self, request_id: UUID) -> Run | None:
+        """The run that this request has made."""
+        row = (await self._session.scalars(select(RunRow).where(RunRow.request_id == request_id))).first()
+        return None if row is None else _run(row)
+
+    async def asked_already(self, file_ids: Collection[UUID], versioned: str) -> set[UUID]:
+        """Those of these files that had a run by this version of an analyzer; see `domain.versioned`."""
+        found = await self._session.scalars(
+            select(RunRow.file_id).where(RunRow.file_id.in_(file_ids), RunRow.versions.contains([versioned])).distinct()
+        )
+        return set(found)
+
+    async def next_taken(
+        self,
+        analyzer: AnalyzerManifest,
+        *,
+        media_type: str | None,
+        since: datetime | None,
+        after: UUID | None,
+        limit: int,
+    ) -> list[UUID]:
+        """The next files that an analyzer takes, by id.
+
+        media_type: exact, or `image/*`. since: uploaded then or later. after: ids above this one.
+        """
+        query = select(FileRow.file_id).where(
+            or_(*(_has_type(each) for each in analyzer.media_types)), FileRow.size <= analyzer.max_bytes
+        )
+        if media_type is not None:
+            query = query.where(_has_type(media_type))
+        if since is not None:
+            query = query.where(FileRow.created_at >= since)
+        if after is not None:
+            query = query.where(FileRow.file_id > after)
+        return list(await self._session.scalars(query.order_by(FileRow.file_id).limit(limit)))
+
+
+def _has_type(pattern: str) -> ColumnElement[bool]:
+    main, _, kind = pattern.partition("/")
+    if kind == "*":
+        return FileRow.media_type.startswith(f"{main}/", autoescape=True)
+    return FileRow.media_type == pattern
+
+
+def _stored(row: FileRow) -> StoredFile:
+    return StoredFile(
+        file_id=row.file_id,
+        owner_id=row.owner_id,
+        object_key=row.object_key,
+        filename=row.filename,
+        declared_media_type=row.declared_media_type,
+        media_type=row.media_type,
+        size=row.size,
+        sha256=row.sha256,
+    )
+
+
+def _run(row: RunRow) -> Run:
+    return Run(
+        run_id=row.run_id,
+        run_number=row.run_number,
+        plan=tuple(row.plan),
+        versions=tuple(row.versions or ()),
+        lane=row.lane,
+        requested_at=row.requested_at,
+        deadline=row.deadline,
+        request_id=row.request_id,
+    )

@@ -1,23 +1,20 @@
 """Taking files in: store the bytes, then announce the file and its first run in one transaction."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from assay.contracts import FileUploaded, RunRequested
+from assay.contracts import FileUploaded
 from assay.shared.clock import now
 from assay.shared.database import Transaction
 from assay.shared.ids import new_id
-from assay.shared.objects import ObjectStore, StorageError
+from assay.shared.objects import ObjectStore
 from assay.shared.outbox import Outbox
 from assay.shared.problems import Problem, UnavailableError
 from assay.upload import fields, metrics
 from assay.upload.catalog import Catalog
-from assay.upload.domain import AcceptedFile, Options, StoredFile, plan_for, shown_name
+from assay.upload.domain import AcceptedFile, Options, Run, StoredFile, plan_for, shown_name, versioned
 from assay.upload.errors import (
     EmptyFileError,
     FileTooLargeError,
@@ -28,6 +25,7 @@ from assay.upload.errors import (
 from assay.upload.fields import Fields
 from assay.upload.media_type import MediaTypes, Sample
 from assay.upload.multipart import Part
+from assay.upload.outages import storage_errors
 from assay.upload.repository import FileRepository, IntentRepository
 from assay.upload.settings import LimitsSettings
 from assay.upload.storing import ObjectWriter
@@ -42,16 +40,6 @@ FIRST_LOOK_BYTES = 64 * 1024
 SKIPPED_BYTES = 16 * 1024 * 1024
 
 Outcome = AcceptedFile | Problem
-
-
-@contextmanager
-def storage_errors() -> Iterator[None]:
-    """S3 or PostgreSQL away is not the client's fault."""
-    try:
-        yield
-    except (*StorageError, DBAPIError, PoolTimeoutError, OSError) as error:
-        log.error("storage_failed", exc_info=error)
-        raise UnavailableError("The storage does not answer. Nothing was kept; send the file again.") from error
 
 
 class UploadService:
@@ -236,27 +224,24 @@ class UploadService:
             object_key=file.object_key,
             metadata=options.metadata,
         )
-        requested = RunRequested(
-            occurred_at=moment,
-            file_id=file.file_id,
-            owner_id=file.owner_id,
+        known = self._catalog.known
+        run = Run(
             run_id=accepted.run_id,
             run_number=1,
             plan=plan,
+            versions=tuple(versioned(known[name]) for name in plan if name in known),
+            lane=options.lane,
+            requested_at=moment,
             deadline=moment + self._run_deadline,
-            media_type=file.media_type,
-            size=file.size,
-            sha256=file.sha256,
-            object_key=file.object_key,
         )
         async with self._transaction() as session:
             if not await IntentRepository(session).fulfil(file.file_id):
                 raise UnavailableError("The upload was silent for too long and was given up. Send it again.")
             files = FileRepository(session)
             await files.add(file, moment)
-            await files.add_run(accepted, requested.run_number, options.lane, moment, requested.deadline)
+            await files.add_runs([(file.file_id, run)])
             await self._outbox.add(session, uploaded, topics=(options.lane,))
-            await self._outbox.add(session, requested, topics=(options.lane,))
+            await self._outbox.add(session, run.requested(file), topics=(options.lane,))
         metrics.UPLOADS.labels(topic=options.lane).inc()
         metrics.UPLOAD_BYTES.inc(file.size)
         log.info("file_uploaded", run_id=str(accepted.run_id), size=file.size, media_type=file.media_type)

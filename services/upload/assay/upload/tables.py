@@ -50,7 +50,10 @@ class RunRow(Base):
     """A run that was requested."""
 
     __tablename__ = "runs"
-    __table_args__ = (UniqueConstraint("file_id", "run_number", name="runs_file_id_run_number"),)
+    __table_args__ = (
+        UniqueConstraint("file_id", "run_number", name="runs_file_id_run_number"),
+        UniqueConstraint("request_id", name="runs_request_id"),
+    )
 
     run_id: Mapped[UUID] = mapped_column(primary_key=True)
     file_id: Mapped[UUID] = mapped_column(ForeignKey("files.file_id", name="runs_file_id", ondelete="CASCADE"))
@@ -59,6 +62,10 @@ class RunRow(Base):
     lane: Mapped[str] = mapped_column(Text)
     requested_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     deadline: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    # `name/version` of each analyzer of the plan, as the catalog had it; null in rows older than this column.
+    versions: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    # What asked for the run, where asking again must not make another one.
+    request_id: Mapped[UUID | None]
 
 
 class OutboxTable(OutboxRow, Base):
