@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -68,13 +69,15 @@ class Brightness(Analyzer[Pixels]):
         self._gain = float(json.loads(self.weights["brightness.json"].read_bytes())["gain"])
 
     def prepare(self, media: Media) -> Pixels:
-        magic, size, depth, pixels = media.path.read_bytes().split(b"\n", 3)
-        if magic != b"P5" or depth != b"255":
+        head = re.match(rb"P5\n(\d{1,5}) (\d{1,5})\n255\n", data := media.path.read_bytes())
+        if head is None:
             raise MediaUnreadableError("This is no grey picture.")
-        width, height = (int(part) for part in size.split())
+        width, height = (int(part) for part in head.groups())
+        if len(data) - head.end() != width * height:
+            raise MediaUnreadableError("The picture is cut off.")
         if width < 8:
             raise NotApplicableError("The picture is less than 8 pixels wide.")
-        return np.frombuffer(pixels, np.uint8).reshape(height, width)
+        return np.frombuffer(data, np.uint8, offset=head.end()).reshape(height, width).copy()
 
     def infer(self, batch: Sequence[Pixels]) -> list[Finding]:
         means = [self._mean(each) for each in batch]
