@@ -13,25 +13,26 @@ import hashlib
 import itertools
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
 import structlog
-from botocore.exceptions import ClientError
 
 from assay.inference import metrics
 from assay.inference.domain import Analysis
 from assay.inference.errors import FileCorruptError, FileMissingError
 from assay.inference.scratch import is_owner_alive
 from assay.sdk import Media
-from assay.shared.objects import ObjectStore
+from assay.shared.objects import ObjectMissingError, ObjectStore
 
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.02
 CONTENT = "content"
+
+_numbers = itertools.count()
 
 
 class FileCache:
@@ -45,7 +46,6 @@ class FileCache:
         self._store = store
         self._max_bytes = max_bytes
         self._added = 0
-        self._numbers = itertools.count()
 
     async def open(self) -> None:
         """Make the folder, and clear away what dead processes left in it."""
@@ -57,9 +57,11 @@ class FileCache:
 
         Raises FileMissingError, FileCorruptError, StorageError and, where the disk is full, OSError.
         """
-        path = self._leases / f"{os.getpid()}-{next(self._numbers)}"
+        path = self._leases / f"{os.getpid()}-{next(_numbers)}"
         try:
-            await self._obtain(analysis, path)
+            # Another thread or process may be downloading these bytes.
+            while not await self._obtain(analysis, path):  # noqa: ASYNC110 - it is known by a lock on a file
+                await asyncio.sleep(POLL_S)
             yield Media(path, analysis.media_type, analysis.size, analysis.sha256)
         finally:
             path.unlink(missing_ok=True)
@@ -68,50 +70,64 @@ class FileCache:
         """Remove the bytes of a deleted file. Who reads them at this moment keeps his copy until he is done."""
         await asyncio.to_thread(self._forget, str(file_id))
 
-    async def _obtain(self, analysis: Analysis, path: Path) -> None:
+    async def _obtain(self, analysis: Analysis, path: Path) -> bool:
+        """Have the file at the path; False where somebody else downloads it. Cancelled, it ends its thread first."""
+        wanted = True
+        work = asyncio.ensure_future(self._store.in_thread(lambda: self._obtained(analysis, path, lambda: wanted)))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            wanted = False
+            await asyncio.wait([work])
+            if not work.cancelled():
+                work.exception()
+            raise
+
+    # What follows touches the disk and the network and runs in threads: one hop for each file.
+
+    def _obtained(self, analysis: Analysis, path: Path, is_wanted: Callable[[], bool]) -> bool:
         key = _key(analysis)
         entry = self._entries / key
-        if await asyncio.to_thread(self._link, entry, path, analysis.file_id):
+        if self._link(entry, path, analysis.file_id):
             metrics.CACHE.labels(outcome="hit").inc()
-            return
-        async with self._locked(key):
-            if await asyncio.to_thread(self._link, entry, path, analysis.file_id):
+            return True
+        with self._locked(key) as is_ours:
+            if not is_ours:
+                return False
+            if self._link(entry, path, analysis.file_id):
                 metrics.CACHE.labels(outcome="hit").inc()
-                return
+                return True
             metrics.CACHE.labels(outcome="miss").inc()
-            await self._download(analysis, path)
-            await asyncio.to_thread(self._keep, entry, path, analysis.file_id)
+            self._download(analysis, path, is_wanted)
+            self._keep(entry, path, analysis.file_id)
         self._added += analysis.size
         if self._added > self._max_bytes // 16:
             self._added = 0
-            await asyncio.to_thread(self._evict)
+            self._evict()
+        return True
 
-    async def _download(self, analysis: Analysis, path: Path) -> None:
+    def _download(self, analysis: Analysis, path: Path, is_wanted: Callable[[], bool]) -> None:
         try:
-            await self._store.download(analysis.object_key, path)
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-                raise FileMissingError from error
-            raise
-        if await asyncio.to_thread(_sha256, path) != analysis.sha256:
+            sha256 = self._store.fetch(analysis.object_key, path, is_wanted)
+        except ObjectMissingError as error:
+            raise FileMissingError from error
+        if sha256 != analysis.sha256:
             raise FileCorruptError("The bytes in storage are not those that were uploaded. Upload the file again.")
 
-    @asynccontextmanager
-    async def _locked(self, key: str) -> AsyncIterator[None]:
-        """Alone among all processes. Asks again and again, so that it can be cancelled."""
+    @contextlib.contextmanager
+    def _locked(self, key: str) -> Iterator[bool]:
+        """True for the block where it is alone among all processes; False at once where another is in it."""
         descriptor = os.open(self._locks / key[:3], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    await asyncio.sleep(POLL_S)
-            yield
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            yield False
+            return
+        try:
+            yield True
         finally:
             os.close(descriptor)
-
-    # What follows touches the disk and runs in threads.
 
     def _prepare_folder(self) -> None:
         for folder in (self._entries, self._leases, self._locks):
@@ -165,8 +181,3 @@ class FileCache:
 
 def _key(analysis: Analysis) -> str:
     return hashlib.sha256(f"{analysis.owner_id}\0{analysis.sha256}".encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
