@@ -94,17 +94,22 @@ class Story:
             deadline=deadline or datetime.now(UTC) + timedelta(hours=24),
         )
 
-    def derived(self, parent: "Story", by: str, *plan: str, deadline: datetime | None = None) -> FileDerived:
+    def derived(
+        self, parent: "Story", by: str, *plan: str, deadline: datetime | None = None, **more: Any
+    ) -> FileDerived:
         return FileDerived(
-            **self._base(),
-            **self._facts,
-            parent_file_id=parent.file_id,
-            parent_run_id=parent.run_id,
-            derived_by=by,
-            depth=1,
-            run_id=self.run_id,
-            plan=plan,
-            deadline=deadline or datetime.now(UTC) + timedelta(hours=24),
+            **{
+                **self._base(),
+                **self._facts,
+                "parent_file_id": parent.file_id,
+                "parent_run_id": parent.run_id,
+                "derived_by": by,
+                "depth": 1,
+                "run_id": self.run_id,
+                "plan": plan,
+                "deadline": deadline or datetime.now(UTC) + timedelta(hours=24),
+                **more,
+            }
         )
 
     def started(self, analyzer: str, attempt: int = 1) -> AnalysisStarted:
