@@ -21,7 +21,7 @@ from assay.contracts.dead_letters import (
     REDRIVE_GROUP_HEADER,
 )
 from assay.contracts.topics import DEAD_LETTERS, Topic
-from assay.shared import consuming
+from assay.shared import backoff
 from assay.shared.consuming import Delivery, Handler, Ordering, ParallelConsumer, PermanentError, TransientError
 from assay.shared.kafka import Publisher, build_broker, connection, ensure_topics
 
@@ -111,7 +111,7 @@ async def wide_bench(stack: RunningParts, publisher: Publisher) -> Bench:
 
 @pytest.fixture(autouse=True)
 def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consuming, "FIRST_BACKOFF_S", 0.005)
+    monkeypatch.setattr(backoff, "FIRST_S", 0.005)
 
 
 def text_of(delivery: Delivery) -> str:

@@ -1,98 +1,68 @@
 """The consumer that every service uses: bounded work in flight, order where it matters, explicit offsets.
 
-Records are taken from FastStream one by one and handled in parallel. A failure is tried again with backoff and jitter
-without holding up other keys; what fails for good goes to `assay.dead-letters`, then is committed. An offset is never
-committed for unfinished work. Redelivery happens, so handlers are idempotent.
+Records are taken from FastStream into a bounded buffer and handled in parallel, in the order that `scheduling` decides.
+A failure is tried again with backoff and jitter without holding up anybody; what fails for good goes to
+`assay.dead-letters`, then is committed. An offset is never committed for unfinished work; what is done above it rides
+in the commit's metadata. After an unclean end of a process the records that may have killed it run alone. Redelivery
+happens, so handlers are idempotent. docs/architecture.md tells the whole design.
 """
 
 import asyncio
-import random
-import time
-from collections.abc import Awaitable, Callable, Hashable
-from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from itertools import count
+from typing import Any
 
 import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import (
-    CommitFailedError,
-    ConsumerStoppedError,
-    IllegalStateError,
-    KafkaError,
-    MessageSizeTooLargeError,
-)
-from aiokafka.structs import OffsetAndMetadata
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
-from opentelemetry.trace import SpanKind
 
-from assay.contracts import DeadLetter, Event, MalformedEventError, decode, event_type
-from assay.contracts.cloudevents import header
-from assay.contracts.dead_letters import REDRIVE_GROUP_HEADER
-from assay.contracts.topics import DEAD_LETTERS
-from assay.shared import metrics, tracing
-from assay.shared.clock import now
+from assay.shared import backoff
+from assay.shared.committing import Committer
+from assay.shared.delivery import (
+    Delivery,
+    GaveUp,
+    Handler,
+    Ordering,
+    PermanentError,
+    TransientError,
+    WaitsOut,
+    WorkerCrashedError,
+    is_outage,
+)
+from assay.shared.giving_up import GivingUp, TooManyDeadLettersError
+from assay.shared.handling import Handling
+from assay.shared.holding import HeldPartition, Job
+from assay.shared.isolation import Isolation
 from assay.shared.kafka import Publisher
-from assay.shared.offsets import OffsetTracker
+from assay.shared.scheduling import Lane, Schedule
+from assay.shared.taking_over import TakingOver
+
+__all__ = [
+    "Delivery",
+    "Handler",
+    "Isolation",
+    "Lane",
+    "Ordering",
+    "ParallelConsumer",
+    "PermanentError",
+    "TooManyDeadLettersError",
+    "TransientError",
+    "WorkerCrashedError",
+    "is_outage",
+]
 
 log = structlog.get_logger(__name__)
 
-COMMIT_INTERVAL_S = 0.1
-FIRST_BACKOFF_S = 0.2
-LONGEST_BACKOFF_S = 30.0
-
-Headers = tuple[tuple[str, bytes | None], ...]
-
-
 COMMIT_TIMEOUT_S = 5.0
+RECORDS_AT_ONCE = 200
+FETCH_BYTES = 256 * 1024
+"""Of one partition in one fetch: what a partition may have in memory beyond its share of the buffer."""
 
-
-class PermanentError(Exception):
-    """Raised by a handler: trying again cannot help, the record becomes a dead letter now."""
-
-
-class TransientError(Exception):
-    """Raised by a handler: a part that it needs is away. Tried again for as long as that lasts, never given up."""
-
-
-def is_outage(error: BaseException) -> bool:
-    """True for what says that another part is away, not that a record is bad."""
-    if isinstance(error, KafkaError):
-        return bool(error.retriable)
-    return isinstance(error, TransientError | ConnectionError)
-
-
-class Ordering(Enum):
-    """What is handled one after the other; everything else runs in parallel."""
-
-    NONE = "none"
-    KEY = "key"
-    PARTITION = "partition"
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One record, as it came from Kafka. `value` is None for a tombstone."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes
-    value: bytes | None
-    headers: Headers
-    attempt: int
-
-    def event(self) -> Event | None:
-        """The event in it; None for a tombstone or a type that we do not know. Raises MalformedEventError."""
-        return decode(self.value, self.headers)
-
-
-Handler = Callable[[Delivery], Awaitable[None]]
-GaveUp = Callable[[Delivery, BaseException], Awaitable[None]]
 Assigned = Callable[[set[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
 
 
@@ -129,38 +99,74 @@ class ParallelConsumer:
         publisher: Publisher,
         instance_id: str | None = None,
         window: int = 32,
+        buffer_records: int = 1000,
+        buffer_bytes: int = 16 << 20,
         ordering: Ordering = Ordering.KEY,
+        lanes: Mapping[str, Lane] | None = None,
+        turn_of: Callable[[ConsumerRecord], Hashable] | None = None,
+        urgent: Callable[[ConsumerRecord], bool] | None = None,
+        isolation: Isolation | None = None,
         max_attempts: int = 5,
         gave_up: GaveUp | None = None,
+        max_dead_letters: int = 500,
+        dead_letters_within_s: float = 600.0,
         starts_at: Assigned | None = None,
-        waits_out: Callable[[BaseException], bool] = is_outage,
+        waits_out: WaitsOut = is_outage,
+        max_poll_interval_ms: int = 60_000,
     ) -> None:
         """
-        window: records in work at once; beyond it, intake waits.
+        window: records in work at once.
+        buffer_records, buffer_bytes: what is read ahead, shared evenly by the partitions; a partition that has used up
+            its share is read on when half of it is free.
+        lanes: how topics share the window.
+        turn_of: whose a record is; owners of a lane are served in turn. Must be quick; an error means nobody's.
+        urgent: records handled at once, outside window, turns and order. Must be quick.
+        isolation: one for all consumers of a process, so that a suspect record runs alone in it.
         instance_id: static membership, so that a restart does not move partitions.
-        gave_up: called before a record becomes a dead letter, to say its end to whoever waits for it.
+        gave_up: called before a record becomes a dead letter, to say its end to whoever waits for it. The error is a
+            WorkerCrashedError where the process died of the record.
+        max_dead_letters, dead_letters_within_s: beyond so many within so long nothing more is taken; see `check`.
         starts_at: where to begin on partitions just assigned, where that is not the committed offset. Asked again until
-            it answers; nothing is taken before.
+            it answers; nothing is taken before. Commits carry no metadata then, and no record is ever suspect.
         waits_out: errors that are no fault of the record: it is tried again without limit and never given up.
+        max_poll_interval_ms: for tests. Records are taken whatever the handlers do, so it is never reached.
         """
-        self._broker = broker
         self._group = group
-        self._handler = handler
-        self._publisher = publisher
         self._ordering = ordering
-        self._max_attempts = max_attempts
-        self._gave_up = gave_up
-        self._starts_at = starts_at
-        self._waits_out = waits_out
-        self._window = asyncio.Semaphore(window)
-        self._trackers: dict[TopicPartition, OffsetTracker] = {}
-        self._tasks: dict[tuple[TopicPartition, int], asyncio.Task[None]] = {}
-        self._tails: dict[Hashable, asyncio.Task[None]] = {}
-        self._committer: asyncio.Task[None] | None = None
-        self._moved_at = time.monotonic()
-        self._draining = False
-        self._generation = 0
+        self._turn_of = turn_of
+        self._urgent = urgent
+        self._buffer_records = buffer_records
+        self._buffer_bytes = buffer_bytes
+        self._share_records = buffer_records
+        self._share_bytes = buffer_bytes
+        self._held: dict[TopicPartition, HeldPartition] = {}
+        self._numbers = count()
+        self._is_draining = False
+        self._preparing: asyncio.Task[None] | None = None
         self.assigned = asyncio.Event()
+        self._giving_up = GivingUp(
+            group=group,
+            publisher=publisher,
+            gave_up=gave_up,
+            waits_out=waits_out,
+            at_most=max_dead_letters,
+            within_s=dead_letters_within_s,
+        )
+        self._committer = Committer(
+            group, self._consumer, self._held, with_notes=starts_at is None, committed=self._regulate
+        )
+        self._handling = Handling(
+            group=group,
+            handler=handler,
+            schedule=Schedule(window, lanes or {}),
+            committer=self._committer,
+            giving_up=self._giving_up,
+            isolation=isolation or Isolation(),
+            max_attempts=max_attempts,
+            waits_out=waits_out,
+            has_room=self._regulate_one,
+        )
+        self._taking_over = TakingOver(broker, group, self._committer.author, starts_at)
         self._subscriber = broker.subscriber(
             *topics,
             group_id=group,
@@ -173,270 +179,194 @@ class ParallelConsumer:
             decoder=_raw,
             session_timeout_ms=15_000,
             rebalance_timeout_ms=30_000,
-            max_poll_interval_ms=600_000,
+            max_poll_interval_ms=max_poll_interval_ms,
+            max_partition_fetch_bytes=FETCH_BYTES,
             fetch_max_wait_ms=200,
         )
         self._subscriber(self._take)
 
+    def _consumer(self) -> Any:
+        return self._subscriber.consumer
+
     async def start(self) -> None:
         """Begin to commit. The records come once the broker is started."""
-        self._committer = asyncio.create_task(self._commit_for_ever(), name=f"commit {self._group}")
+        self._committer.start()
 
     async def stop(self, timeout_s: float = 10.0) -> None:
         """Take no more, finish what is in work within the time, cancel the rest, commit. Stop the broker after this."""
-        self._draining = True
-        consumer = self._subscriber.consumer
-        if consumer is not None and consumer.assignment():
-            consumer.pause(*consumer.assignment())
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks.values(), timeout=timeout_s)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-        if self._committer is not None:
-            self._committer.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._committer
+        self._is_draining = True
+        self._regulate()
+        await self._handling.drain(timeout_s)
+        await self._prepare_no_more()
+        await self._committer.stop()
+        self._committer.is_clean = True
+        await self._commit_in_time("last_commit_failed")
+
+    async def _commit_in_time(self, otherwise: str) -> None:
+        # With the brokers away, aiokafka would try for ever.
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT_S):
                 await self.commit()
         except TimeoutError:
-            log.warning("last_commit_failed", group=self._group)
-
-    def seconds_stalled(self) -> float:
-        """How long nothing moved although there is work; 0 where there is none. For `/healthz`."""
-        return time.monotonic() - self._moved_at if self._tasks else 0.0
-
-    async def check(self) -> None:
-        """Raise where this member has joined no group yet; for `/readyz`."""
-        if not self.assigned.is_set():
-            raise KafkaError(f"group {self._group}: no partitions assigned yet")
-
-    # Intake: FastStream calls this for one record after the other.
-    async def _take(self, record: ConsumerRecord) -> None:
-        generation = self._generation
-        await self._window.acquire()
-        partition = TopicPartition(record.topic, record.partition)
-        # While this waited for room, the partition may have gone to another member, and even come back: noted now, the
-        # record would make those before it look done. After a rebalance it is delivered again.
-        is_stale = generation != self._generation
-        if self._draining or is_stale or not self._note(partition, record.offset):
-            self._window.release()
-            return
-        if not self._tasks:
-            self._moved_at = time.monotonic()  # it did not stall while there was nothing to do
-        key: Hashable = {
-            Ordering.KEY: (partition, record.key),
-            Ordering.PARTITION: partition,
-            Ordering.NONE: (partition, record.offset),
-        }[self._ordering]
-        task = asyncio.create_task(self._run(record, partition, self._tails.get(key)))
-        self._tasks[partition, record.offset] = task
-        self._tails[key] = task
-        metrics.IN_FLIGHT.labels(group=self._group).inc()
-        task.add_done_callback(lambda done: self._ended(done, key, partition, record.offset))
-
-    def _note(self, partition: TopicPartition, offset: int) -> bool:
-        """Note that a record was taken; False where it is in work or done."""
-        return self._trackers.setdefault(partition, OffsetTracker(offset)).take(offset)
-
-    def _ended(self, task: "asyncio.Task[None]", key: Hashable, partition: TopicPartition, offset: int) -> None:
-        self._window.release()
-        self._moved_at = time.monotonic()
-        metrics.IN_FLIGHT.labels(group=self._group).dec()
-        if self._tasks.get((partition, offset)) is task:
-            del self._tasks[partition, offset]
-        if self._tails.get(key) is task:
-            del self._tails[key]
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is not None:
-            # A bug of this class: handlers' errors are all settled. The offset stays open until a restart.
-            log.error("record_not_settled", group=self._group, topic=partition.topic, offset=offset, exc_info=error)
-            return
-        tracker = self._trackers.get(partition)
-        if tracker is not None:
-            tracker.finish(offset)
-
-    async def _run(
-        self, record: ConsumerRecord, partition: TopicPartition, before: "asyncio.Task[None] | None"
-    ) -> None:
-        if before is not None and not before.done():
-            await asyncio.wait([before])
-        if header(record.headers, REDRIVE_GROUP_HEADER) not in (None, self._group):
-            return
-        started = time.perf_counter()
-        outcome = await self._until_settled(record, partition)
-        metrics.CONSUMED.labels(group=self._group, topic=record.topic, outcome=outcome).inc()
-        metrics.HANDLER_SECONDS.labels(group=self._group).observe(time.perf_counter() - started)
-
-    async def _until_settled(self, record: ConsumerRecord, partition: TopicPartition) -> str:
-        attempt = failures = 0
-        while True:
-            attempt += 1
-            delivery = Delivery(
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                key=record.key or b"",
-                value=record.value,
-                headers=tuple(record.headers),
-                attempt=attempt,
-            )
-            context = tracing.context_of(delivery.headers)
-            with tracing.span(
-                f"consume {record.topic}", kind=SpanKind.CONSUMER, context=context, group=self._group, attempt=attempt
-            ):
-                try:
-                    await self._handler(delivery)
-                    return "done"
-                except (PermanentError, MalformedEventError) as error:
-                    await self._give_up_for_sure(delivery, error)
-                    return "dead_letter"
-                except Exception as error:
-                    failures += not self._waits_out(error)
-                    if failures >= self._max_attempts:
-                        await self._give_up_for_sure(delivery, error)
-                        return "dead_letter"
-                    log.warning(
-                        "handler_failed",
-                        group=self._group,
-                        topic=record.topic,
-                        partition=record.partition,
-                        offset=record.offset,
-                        attempt=attempt,
-                        exc_info=error,
-                    )
-            await self._back_off(attempt)
-
-    async def _back_off(self, attempt: int) -> None:
-        self._moved_at = time.monotonic()
-        longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(attempt, 10))
-        await asyncio.sleep(random.uniform(longest / 2, longest))
-
-    async def _give_up_for_sure(self, delivery: Delivery, error: BaseException) -> None:
-        """Until the dead letter is stored, the record is not done with: whatever was lost here would be lost."""
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                await self._give_up(delivery, error)
-                return
-            except Exception as failure:
-                log.warning("dead_letter_postponed", group=self._group, topic=delivery.topic, exc_info=failure)
-            await self._back_off(attempt)
-
-    async def _give_up(self, delivery: Delivery, error: BaseException) -> None:
-        log.error(
-            "record_given_up",
-            group=self._group,
-            topic=delivery.topic,
-            partition=delivery.partition,
-            offset=delivery.offset,
-            ce_type=event_type(delivery.headers),
-            exc_info=error,
-        )
-        if self._gave_up is not None:
-            try:
-                await self._gave_up(delivery, error)
-            except Exception as failure:
-                if self._waits_out(failure):
-                    raise
-                log.error("end_not_said", group=self._group, topic=delivery.topic, exc_info=failure)
-        letter = DeadLetter(
-            occurred_at=now(),
-            group=self._group,
-            error=f"{type(error).__name__}: {error}".splitlines()[0][:500],
-            attempts=delivery.attempt,
-            topic=delivery.topic,
-            partition=delivery.partition,
-            offset=delivery.offset,
-        )
-        headers = [*delivery.headers, *letter.headers()]
-        try:
-            await self._publisher.send(DEAD_LETTERS.name, delivery.key, delivery.value, headers)
-        except MessageSizeTooLargeError:
-            # With what is said about it, the record no longer fits; its origin's topic still has it.
-            await self._publisher.send(DEAD_LETTERS.name, delivery.key, b"", headers)
-        metrics.DEAD_LETTERS.labels(group=self._group, topic=delivery.topic).inc()
-
-    # Offsets.
-    async def _commit_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(COMMIT_INTERVAL_S)
-            await self.commit()
+            log.warning(otherwise, group=self._group)
 
     async def commit(self) -> None:
         """Commit what is finished. A rebalance in between is no loss: the next commit says it again."""
-        consumer = self._subscriber.consumer
-        if consumer is None:
-            return
-        ahead = {
-            partition: position
-            for partition, tracker in list(self._trackers.items())
-            if (position := tracker.uncommitted) is not None and partition in consumer.assignment()
-        }
-        if not ahead:
+        await self._committer.commit()
+
+    def seconds_stalled(self) -> float:
+        """How long no handler ended, or said that it `moved`, although one runs; 0 where none runs. For `/healthz`.
+
+        Who has handlers that may take minutes says so by subtracting what one may take.
+        """
+        return self._handling.seconds_stalled()
+
+    def moved(self) -> None:
+        """A handler got on with its work."""
+        self._handling.moved()
+
+    async def check(self) -> None:
+        """Raise where this member has joined no group yet, or has stopped by itself; for `/readyz`."""
+        if self._giving_up.has_stopped:
+            raise TooManyDeadLettersError(self._giving_up.reason)
+        if not self.assigned.is_set():
+            raise KafkaError(f"group {self._group}: no partitions assigned yet")
+
+    # Intake.
+    async def _take(self, record: ConsumerRecord) -> None:
+        """FastStream calls this for one record; whatever else was fetched with it is taken too, for that is cheaper."""
+        self._add(TopicPartition(record.topic, record.partition), (record,))
+        self._handling.fill()
+        try:
+            while not self._is_draining:
+                fetched = await self._consumer().getmany(timeout_ms=0, max_records=RECORDS_AT_ONCE)
+                for partition, records in fetched.items():
+                    self._add(partition, records)
+                self._handling.fill()
+                if sum(map(len, fetched.values())) < RECORDS_AT_ONCE:
+                    break
+                await asyncio.sleep(0)
+        except (KafkaError, ConsumerStoppedError) as error:
+            log.warning("fetch_failed", group=self._group, reason=str(error) or type(error).__name__)
+        # Only now, when nothing that was fetched is left: aiokafka would throw it away and fetch it again.
+        self._regulate()
+
+    def _add(self, partition: TopicPartition, records: Iterable[ConsumerRecord]) -> None:
+        held = self._held.get(partition)
+        if held is None or self._is_draining:
+            return  # not committed, so not lost
+        for record in records:
+            if held.tracker.take(record.offset):
+                self._handling.add(self._job(record, held))
+
+    def _job(self, record: ConsumerRecord, held: HeldPartition) -> Job:
+        order: Hashable = None
+        if self._ordering is Ordering.KEY:
+            order = (held, record.key)
+        elif self._ordering is Ordering.PARTITION:
+            order = (held, None)
+        turn, is_urgent = None, False
+        try:
+            if self._urgent is not None:
+                is_urgent = self._urgent(record)
+            if self._turn_of is not None:
+                turn = self._turn_of(record)
+        except Exception as error:  # a record may be anything; the handler will tell what is wrong with it
+            log.info("turn_not_told", group=self._group, topic=record.topic, offset=record.offset, exc_info=error)
+        return Job(
+            record=record,
+            held=held,
+            number=next(self._numbers),
+            lane=record.topic,
+            turn=turn,
+            order=order,
+            is_urgent=is_urgent,
+            size=len(record.value or b"") + len(record.key or b""),
+            crashes=held.suspects.get(record.offset),
+        )
+
+    def _regulate(self) -> None:
+        for held in self._held.values():
+            self._regulate_one(held)
+
+    def _regulate_one(self, held: HeldPartition) -> None:
+        """Pause a partition that has used up its share of the buffer, go on with one that has room again."""
+        # Half a share: not to switch with every record.
+        part = 0.5 if held.is_paused else 1
+        is_full = held.waiting > self._share_records * part or held.waiting_bytes > self._share_bytes * part
+        pauses = (
+            is_full
+            or self._is_draining
+            or self._giving_up.has_stopped
+            or not held.is_ready
+            or not held.has_room_for_notes
+        )
+        if pauses == held.is_paused:
             return
         try:
-            await consumer.commit({partition: OffsetAndMetadata(at, "") for partition, at in ahead.items()})
-        except (CommitFailedError, IllegalStateError) as error:
-            log.info("commit_postponed", group=self._group, reason=str(error))
-            return
-        except (KafkaError, ConsumerStoppedError) as error:
-            log.warning("commit_failed", group=self._group, reason=str(error) or type(error).__name__)
-            return
-        for partition, at in ahead.items():
-            if partition in self._trackers:
-                self._trackers[partition].committed(at)
+            (self._consumer().pause if pauses else self._consumer().resume)(held.partition)
+        except IllegalStateError:
+            return  # it is on its way to another member
+        held.is_paused = pauses
 
+    # Rebalances.
     async def on_revoked(self) -> None:
-        """Before a rebalance. The trackers stay: most partitions come back, and their work goes on meanwhile."""
-        await self.commit()
+        """Before a rebalance. Most partitions come back, and their work goes on meanwhile; the commit says both."""
+        await self._prepare_no_more()
+        self._committer.is_clean = True
+        await self._commit_in_time("commit_before_rebalance_failed")
 
     async def on_assigned(self, assigned: set[TopicPartition]) -> None:
-        """After a rebalance: work on partitions that went to another member is cancelled and settles nothing."""
-        consumer = self._subscriber.consumer
-        assert consumer is not None
-        self._generation += 1
-        # Nothing may come before it is known where to begin; aiokafka fetches while this listener runs.
-        consumer.pause(*assigned)
-        for (partition, _), task in list(self._tasks.items()):
-            if partition not in assigned:
-                task.cancel()
-        for partition in set(self._trackers) - assigned:
-            del self._trackers[partition]
-        await self._commit_beginnings(assigned)
-        if self._starts_at is not None:
-            for partition, offset in (await self._ask_start(self._starts_at, assigned)).items():
-                consumer.seek(partition, offset)
-        if not self._draining:
-            consumer.resume(*assigned)
-        self.assigned.set()
+        """After a rebalance: work on partitions that went to another member is cancelled and settles nothing.
 
-    async def _ask_start(self, starts_at: Assigned, assigned: set[TopicPartition]) -> dict[TopicPartition, int]:
-        # An error must not reach aiokafka: it would log it and begin at the committed offsets.
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return await starts_at(assigned)
-            except Exception as error:
-                log.warning("start_postponed", group=self._group, exc_info=error)
-            await self._back_off(attempt)
-
-    async def _commit_beginnings(self, assigned: set[TopicPartition]) -> None:
-        """Commit where a new group begins, so that it has an offset in every partition: its lag can be told from then.
-
-        A failure is no loss: without a committed offset the group begins at the same place again.
+        Returns at once, for the heartbeats wait for it.
         """
-        consumer = self._subscriber.consumer
-        assert consumer is not None
+        # Nothing may come before it is known where to begin; aiokafka fetches while this listener runs.
+        self._consumer().pause(*assigned)
+        self._lose([held for partition, held in self._held.items() if partition not in assigned])
+        for held in self._held.values():
+            held.is_paused, held.is_ready = True, False
+        self._preparing = asyncio.create_task(self._prepare(assigned), name=f"prepare {self._group}")
+
+    def _lose(self, lost: list[HeldPartition]) -> None:
+        for held in lost:
+            held.is_lost = True
+            self._held.pop(held.partition)
+        self._handling.lose(set(lost))
+
+    async def _prepare_no_more(self) -> None:
+        if self._preparing is not None:
+            self._preparing.cancel()
+            await asyncio.gather(self._preparing, return_exceptions=True)
+            self._preparing = None
+
+    async def _prepare(self, assigned: set[TopicPartition]) -> None:
+        """Find out where to begin, say that this member is at work, let the records come."""
+        attempt = 0
+        while not await self._try_to_prepare(assigned):
+            attempt += 1
+            await asyncio.sleep(backoff.seconds(attempt))
+        self._regulate()
+        self.assigned.set()
+        log.info("partitions_assigned", group=self._group, partitions=len(assigned))
+
+    async def _try_to_prepare(self, assigned: set[TopicPartition]) -> bool:
+        consumer = self._consumer()
         try:
-            new = [each for each in assigned if await consumer.committed(each) is None]
-            if new:
-                beginnings = await consumer.beginning_offsets(new)
-                await consumer.commit({each: OffsetAndMetadata(at, "") for each, at in beginnings.items()})
-        except KafkaError as error:
-            log.warning("first_commit_failed", group=self._group, reason=str(error) or type(error).__name__)
+            beginnings = await self._taking_over.begin(consumer, assigned, self._held)
+        except Exception as error:  # of any part that is away; it must not end the consumer
+            log.warning("start_postponed", group=self._group, exc_info=error)
+            return False
+        self._lose([held for beginning in beginnings if (held := beginning.replaces) is not None])
+        self._committer.is_clean = False
+        for beginning in beginnings:
+            self._held[beginning.held.partition] = beginning.held
+        # That this process is at work must be known before its first record can kill it.
+        if not await self._committer.commit():
+            return False
+        self._share_records = max(1, self._buffer_records // max(1, len(assigned)))
+        self._share_bytes = max(1, self._buffer_bytes // max(1, len(assigned)))
+        for beginning in beginnings:
+            consumer.seek(beginning.held.partition, beginning.reads_from)
+            beginning.held.is_ready = True
+        return True
