@@ -15,6 +15,18 @@ class BadCursorError(Problem):
     code, status, title = "bad_cursor", 422, "The cursor is none that this service gave"
 
 
+class UnknownDeadLetterError(Problem):
+    code, status, title = "dead_letter_not_found", 404, "There is no such dead letter"
+
+
+class NotReplayableError(Problem):
+    code, status, title = "not_replayable", 409, "This dead letter cannot be replayed"
+
+
+class BeingReplayedError(Problem):
+    code, status, title = "being_replayed", 409, "This dead letter is being replayed at this moment"
+
+
 class BearerNeededError(Problem):
     code, status, title = "bearer_needed", 401, "A session is opened with a token, not with another session"
 

@@ -12,6 +12,9 @@ from assay.results.consumers import TOPICS, build_consumer
 from assay.results.dead_letters import DeadLetters
 from assay.results.positions import Positions
 from assay.results.reading import Library
+from assay.results.redrive import Redrive
+from assay.results.replays import Replays
+from assay.results.requesting import RunRequests
 from assay.results.service import RunService
 from assay.results.settings import Settings
 from assay.results.sweeper import Sweeper
@@ -57,6 +60,10 @@ def build(settings: Settings) -> FastAPI:
     reading = database.build_engine(settings.database, schema=SCHEMA)
     library = Library(engine=reading, views=Views(settings.public_url))
 
+    requests = RunRequests(settings.peers.get("upload", []))
+    redrive = Redrive(
+        letters=DeadLetters(settings.kafka), replays=Replays(transaction), requests=requests, publisher=publisher
+    )
     peers = stack.Peers(settings.peers)
     handbook = stack.Handbook(peers, public_url=settings.public_url)
 
@@ -74,6 +81,7 @@ def build(settings: Settings) -> FastAPI:
             closing.push_async_callback(reading.dispose)
             closing.callback(objects.close)
             closing.push_async_callback(peers.close)
+            closing.push_async_callback(requests.close)
             await database.migrate(engine, schema=SCHEMA, scripts=MIGRATIONS)
             await ensure_topics(settings.kafka)
             # Stopped in the reverse order: the consumer drains, then what it wrote is sent, then Kafka is left.
@@ -94,9 +102,7 @@ def build(settings: Settings) -> FastAPI:
     return http.build_app(
         title="Assay results",
         routers=[
-            routes.build_router(
-                authenticator, library=library, objects=objects, dead_letters=DeadLetters(settings.kafka)
-            ),
+            routes.build_router(authenticator, library=library, objects=objects, redrive=redrive),
             routes.build_internal_router(authenticator, library=library),
             session.build_router(authenticator, public_url=settings.public_url),
             stack.build_router(health=health, peers=peers, handbook=handbook),

@@ -7,9 +7,20 @@ from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import RedirectResponse
 
 from assay.contracts.analyzers import ANALYZER_NAME
-from assay.results.dead_letters import DeadLetters
 from assay.results.reading import Filters, Library
-from assay.results.schemas import AnalyzerList, DeadLetterList, FilePage, FileView, RunView, Snapshot, Stats, Status
+from assay.results.redrive import Redrive
+from assay.results.schemas import (
+    AnalyzerList,
+    DeadLetterDetail,
+    DeadLetterList,
+    FilePage,
+    FileView,
+    ReplayView,
+    RunView,
+    Snapshot,
+    Stats,
+    Status,
+)
 from assay.shared.auth import Authenticator, Principal
 from assay.shared.objects import ObjectStore
 from assay.shared.problems import ForbiddenError
@@ -19,11 +30,13 @@ INLINE = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
 NO_NUL = r"^[^\x00]*$"
 LARGEST_NUMBER = 2**31 - 1
 
+Partition = Annotated[int, Path(ge=0, le=LARGEST_NUMBER)]
+Offset = Annotated[int, Path(ge=0, le=2**62)]
 RunNumber = Annotated[int, Path(ge=1, le=LARGEST_NUMBER)]
 
 
 def build_router(
-    authenticator: Authenticator, *, library: Library, objects: ObjectStore, dead_letters: DeadLetters
+    authenticator: Authenticator, *, library: Library, objects: ObjectStore, redrive: Redrive
 ) -> APIRouter:
     """The public `GET`s."""
     router = APIRouter(prefix="/api/v1")
@@ -100,9 +113,30 @@ def build_router(
         return await library.stats(None if scope == "all" else caller.owner_id)
 
     @router.get("/dead-letters", tags=["operations"])
-    async def list_dead_letters(caller: Operator, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> DeadLetterList:
+    async def list_dead_letters(
+        caller: Operator,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        group: Annotated[
+            str | None, Query(max_length=300, description="Only what this consumer group gave up on")
+        ] = None,
+        cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before")] = None,
+    ) -> DeadLetterList:
         """Records that a consumer gave up on, the newest first; for operators."""
-        return await dead_letters.newest(limit)
+        return await redrive.newest(limit, group=group, cursor=cursor)
+
+    @router.get("/dead-letters/{partition}/{offset}", tags=["operations"])
+    async def show_dead_letter(caller: Operator, partition: Partition, offset: Offset) -> DeadLetterDetail:
+        """One dead letter: headers, body, which file and analysis it concerns; for operators."""
+        return await redrive.show(partition, offset)
+
+    @router.post("/dead-letters/{partition}/{offset}/replay", tags=["operations"], status_code=202)
+    async def replay_dead_letter(caller: Operator, partition: Partition, offset: Offset) -> ReplayView:
+        """Let it be done again, once; for operators.
+
+        What an analyzer gave up on becomes a new run with that analyzer only. Any other record goes back into its
+        topic, for the group that gave up and no other. A repetition answers what was done the first time.
+        """
+        return await redrive.replay(caller, partition, offset)
 
     return router
 

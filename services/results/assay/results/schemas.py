@@ -167,11 +167,57 @@ class DeadLetterView(Schema):
     at: datetime | None
     type: str | None = Field(description="`ce_type` of the original record")
     key: str
+    replayed_at: datetime | None
 
 
 class DeadLetterList(Schema):
     items: list[DeadLetterView] = Field(description="The newest first")
-    scanned: int = Field(description="Records read; older ones than these were not looked at")
+    scanned: int = Field(description="Records looked at, those of other groups included")
+    next_cursor: str | None = Field(
+        description="Send it as `cursor` for older ones; null at the end. A page may be empty and have one"
+    )
+
+
+class HeaderView(Schema):
+    name: str
+    value: str | None = Field(description="Null where it is null, or is no text")
+    base64: str | None = Field(default=None, description="The bytes, where they are no text")
+
+
+class AnalysisOfLetter(Schema):
+    """The analysis that ended with it."""
+
+    file_id: UUID
+    run_id: UUID
+    analyzer: str
+
+
+class ReplayView(Schema):
+    """What a replay did."""
+
+    way: Literal["run", "record"] = Field(
+        description="`run`: a new run with that analyzer only; `record`: back into its topic, for its group only"
+    )
+    group: str
+    file_id: UUID | None
+    run_id: UUID | None = Field(description="The new run")
+    run_number: int | None
+    replayed_at: datetime
+    repeated: bool = Field(description="It was replayed before; nothing was done now")
+
+
+class DeadLetterDetail(DeadLetterView):
+    """All that is known of a dead letter."""
+
+    headers: list[HeaderView]
+    size: int = Field(description="Bytes of the body")
+    tombstone: bool
+    body: Any | None = Field(description="The body, where it is JSON")
+    text: str | None = Field(description="The body where it is not; what is no UTF-8 is replaced")
+    file_id: UUID | None = Field(description="The file that it concerns")
+    owner_id: str | None
+    analysis: AnalysisOfLetter | None
+    way: Literal["run", "record"] | None = Field(description="How it would be replayed; null: it cannot be")
 
 
 class TopicPositions(Schema):

@@ -142,5 +142,25 @@ class Position(Base):
     next_offset: Mapped[int] = mapped_column(BigInteger)
 
 
+class Replay(Base):
+    """A dead letter that was replayed, or is: until `claimed_until` by one process alone."""
+
+    __tablename__ = "replays"
+
+    replay_id: Mapped[UUID] = mapped_column(primary_key=True)
+    # Where it lay, to show that it was replayed.
+    partition: Mapped[int] = mapped_column(Integer)
+    offset: Mapped[int] = mapped_column(BigInteger)
+    origin: Mapped[str | None]
+    replayed_by: Mapped[str]
+    claimed_until: Mapped[datetime]
+    replayed_at: Mapped[datetime | None]
+    # Of the new run, where it was an analysis.
+    run_id: Mapped[UUID | None]
+    run_number: Mapped[int | None] = mapped_column(Integer)
+
+    __table_args__ = (Index("replays_place", "partition", "offset"),)
+
+
 class Outbox(OutboxRow, Base):
     """Events to send."""
