@@ -280,6 +280,16 @@ async def test_replaying_everything_changes_no_row(
     await waiting.say(waiting.uploaded(), waiting.requested("a-one"), topic="assay.files.bulk")
     await waiting.say(waiting.started("a-one", 2), waiting.progressed("a-one", 3, 0.5, attempt=2))
     await gone.say(gone.uploaded(), gone.requested("a-one"), gone.deleted())
+    # A file inside another, announced on both lanes; one inside the deleted file; one that keeps its parent waiting.
+    whole, inside, lost, late = (Story(publisher, client.owner) for _ in range(4))
+    await whole.say(whole.uploaded(), whole.requested("a-one"))
+    await whole.say(whole.completed("a-one", derived=(inside.file_id,)))
+    await inside.say(inside.derived(whole, "a-one", "a-two"))
+    await inside.say(inside.derived(whole, "a-one", "a-two"), topic="assay.files.bulk")
+    await inside.say(inside.completed("a-two"))
+    await lost.say(lost.derived(gone, "a-one", "a-two"), lost.completed("a-two"))
+    await late.say(late.derived(waiting, "a-one", "a-two"))
+    await waiting.say(waiting.completed("a-one", derived=(late.file_id,)))
     # The same request on both lanes, said at different times: lanes have no common order, so a replay may swap them.
     for _ in range(5):
         twice = Story(publisher, client.owner)
@@ -287,6 +297,7 @@ async def test_replaying_everything_changes_no_row(
         await twice.say(early)
         await twice.say(late, topic="assay.files.bulk")
     await client.report_of(story.file_id)
+    assert (await client.report_of(whole.file_id))["derived"][0]["status"] == "analyzed"
     await all_is_read(engine, settings)
     await outbox_is_empty(engine)
     await all_is_read(engine, settings)
