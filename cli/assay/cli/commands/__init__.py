@@ -2,7 +2,7 @@
 
 import typer
 
-from assay.cli.commands import analyzers, dead_letters, env, logs, reference, status, submit, token, up, watch
+from assay.cli.commands import analyzers, dead_letters, env, logs, models, reference, status, submit, token, up, watch
 
 
 def register(app: typer.Typer) -> None:
@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
     app.command("watch")(watch.watch)
     app.command("status")(status.status)
     app.command("analyzers")(analyzers.analyzers)
+    app.add_typer(models.app, name="models")
     app.command("token")(token.token)
     app.command("env")(env.env)
     app.command("logs")(logs.logs)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 
 from assay.embedded.errors import StackError
 from assay.embedded.home import Home
@@ -19,6 +20,8 @@ NAMES = ("upload", "inference", "results", "notify")
 
 STOP_SECONDS = 9.0
 """For draining. With what the parts take after it, all has ended 15 s after Ctrl-C."""
+
+MODELS = "ASSAY_MODELS__PATH"
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,9 @@ def program(
     own = {**parts, **_own_settings(replica, all_replicas, home)}
     known = {name: value for name, value in own.items() if replica.service.knows(name)}
     passed = {name: value for name, value in given.items() if name.startswith("ASSAY_") and replica.service.knows(name)}
+    if replica.service.knows(MODELS):
+        # As the one who starts the stack means it: a service runs in another folder.
+        passed[MODELS] = str(Path(passed.get(MODELS) or home.path / "models").absolute())
     refuse_contradictions(passed, known)
     return Program(
         name=replica.name,

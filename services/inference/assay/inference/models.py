@@ -8,7 +8,7 @@ in the analyzer's package   declared with `url="package:module/path"`
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +18,21 @@ from assay.sdk.packed import packed
 
 
 class WeightsError(OSError):
-    """An analyzer cannot have its weights. The text is one line that names the command that helps."""
+    """An analyzer cannot have its weights. The text is one line that says what helps."""
+
+    state = "unreadable"
 
 
 class WeightsMissingError(WeightsError):
     """They are not on this machine."""
 
+    state = "missing"
+
 
 class WeightsWrongError(WeightsError):
     """What lies there is something else."""
+
+    state = "wrong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class Checks:
         """folder: nobody else may write there; made when it is needed."""
         self._folder = folder.absolute()
 
-    def sha256(self, path: Path) -> str:
+    def __call__(self, path: Path) -> str:
         """The hash of the file's content. Raises OSError where it cannot be read."""
         path = path.resolve()
         state = _state(path)
@@ -69,10 +75,10 @@ class Checks:
 class ModelStore:
     """The weights on this machine."""
 
-    def __init__(self, folder: Path, checks: Checks) -> None:
-        """folder: ASSAY_MODELS__PATH."""
+    def __init__(self, folder: Path, sha256: Callable[[Path], str]) -> None:
+        """folder: ASSAY_MODELS__PATH.  sha256: of a file's content: `sha256_of`, or a `Checks`, which remembers."""
         self.folder = folder.absolute()
-        self._checks = checks
+        self._sha256 = sha256
 
     def place(self, weights: Weights) -> Path:
         """Where pulled weights lie. Raises WeightsMissingError for a name that is no file name."""
@@ -86,7 +92,7 @@ class ModelStore:
         for path in self._candidates(weights):
             if not path.is_file():
                 continue
-            if self._checks.sha256(path) == weights.sha256:
+            if self._sha256(path) == weights.sha256:
                 return path
             wrong = wrong or path
         if wrong is not None:

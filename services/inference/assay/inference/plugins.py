@@ -10,7 +10,7 @@ import structlog
 from pydantic import ValidationError
 
 from assay.inference.settings import Settings
-from assay.sdk import Analyzer
+from assay.sdk import Analyzer, AnalyzerManifest
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +69,18 @@ def find(settings: Settings) -> list[Plugin]:
             raise WrongSettingsError(f"{variable(name)}: no such analyzer is installed; there are {_listed(installed)}")
     names = settings.chosen or sorted(installed)
     return [Plugin(name, installed[name].value, settings.analyzer.get(key(name), {})) for name in dict.fromkeys(names)]
+
+
+def installed_manifests() -> dict[str, AnalyzerManifest | Exception]:
+    """The manifest of every installed analyzer by its name, or why its class cannot be imported. Makes none."""
+    found: dict[str, AnalyzerManifest | Exception] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        try:
+            kind: type[Analyzer[Any]] = point.load()
+            found[point.name] = kind.manifest
+        except Exception as error:  # a stranger's module may raise anything
+            found[point.name] = error
+    return found
 
 
 def _listed(installed: Mapping[str, object]) -> str:
