@@ -15,6 +15,15 @@ from collections.abc import Awaitable, Callable
 
 from bench.engine import engine_efficiency, engine_efficiency_light
 from bench.gain import engine_batching_gain
+from bench.installation import MissingError
+from bench.queues import (
+    celery_latency,
+    celery_throughput,
+    celery_throughput_heavy,
+    karton_latency,
+    karton_throughput,
+    karton_throughput_heavy,
+)
 from bench.rows import Row, keep, show
 from bench.scale import Scale
 from bench.workplace import HOME, Workplace, workplace
@@ -25,6 +34,12 @@ MEASURES: dict[tuple[str, ...], Measure] = {
     ("engine_efficiency",): engine_efficiency,
     ("engine_efficiency_light",): engine_efficiency_light,
     ("engine_batching_gain",): engine_batching_gain,
+    ("celery_throughput",): celery_throughput,
+    ("karton_throughput",): karton_throughput,
+    ("celery_throughput_heavy",): celery_throughput_heavy,
+    ("karton_throughput_heavy",): karton_throughput_heavy,
+    ("celery_latency",): celery_latency,
+    ("karton_latency",): karton_latency,
 }
 
 
@@ -45,12 +60,19 @@ def main(arguments: list[str]) -> int:
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {scale}", flush=True)
     rows: list[Row] = []
     with workplace(scale) as place:
+        missing = ""
         for names, measure in chosen.items():
-            rows += _measured(names, measure, place)
-    show(rows)
-    path = HOME / "bench.json"
-    keep(rows, path)
-    print(f"Written to {path}")
+            try:
+                rows += _measured(names, measure, place)
+            except MissingError as error:
+                missing = str(error)
+    if rows:
+        show(rows)
+        path = HOME / "bench.json"
+        keep(rows, path)
+        print(f"Written to {path}")
+    if missing:
+        return _refuse(missing)
     return int(any(row.failed for row in rows))
 
 
@@ -59,6 +81,8 @@ def _measured(names: tuple[str, ...], measure: Measure, place: Workplace) -> lis
     began = time.monotonic()
     try:
         rows = asyncio.run(measure(place))
+    except MissingError:
+        raise
     except Exception as error:  # whatever went wrong, the other rows are measured
         traceback.print_exc()
         reason = (str(error).splitlines() or [""])[0][:120]

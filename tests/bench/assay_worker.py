@@ -44,11 +44,17 @@ class Drained:
     files: int
     failed: int
     seconds: float
+    codes: tuple[str, ...] = ()
+    """Why files failed."""
 
     @property
     def rate(self) -> float:
-        """Files per second."""
-        return self.files / self.seconds
+        """Files with a verdict per second."""
+        return (self.files - self.failed) / self.seconds
+
+    def __str__(self) -> str:
+        failures = f", {self.failed} FAILED: {', '.join(self.codes)}" if self.failed else ""
+        return f"{self.rate:.1f} files/s{failures}"
 
 
 class Parts:
@@ -152,6 +158,7 @@ async def _clocked(watcher: "Watcher", backlog: Sequence[RunRequested], process:
     awaited = {str(_terminal_id(each)).encode() for each in backlog}
     subjects = {each.key.encode() for each in backlog}
     first, last, failed = float("inf"), 0.0, 0
+    codes: set[str] = set()
     until = time.monotonic() + PATIENCE_S
     while awaited:
         if time.monotonic() > until:
@@ -163,11 +170,13 @@ async def _clocked(watcher: "Watcher", backlog: Sequence[RunRequested], process:
             kind = headers.get("ce_type", b"").decode()
             if kind in ENDS and headers["ce_id"] in awaited:
                 awaited.discard(headers["ce_id"])
-                failed += kind == AnalysisFailed.type
+                if kind == AnalysisFailed.type:
+                    failed += 1
+                    codes.add(AnalysisFailed.model_validate_json(record.value).code)
                 last = max(last, record.timestamp / 1000)
             elif kind == AnalyzerRegistered.type or (kind == AnalysisStarted.type and record.key in subjects):
                 first = min(first, record.timestamp / 1000)
-    return Drained(len(backlog), failed, last - first)
+    return Drained(len(backlog), failed, last - first, tuple(sorted(codes)))
 
 
 class LoneFiles:

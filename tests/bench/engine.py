@@ -45,9 +45,7 @@ async def _efficiency(place: Workplace, name: str, analyzer: str, aim: Aim) -> R
             bare = bare or bare_loop(place, analyzer, setting)
             failed += ours.failed
             pairs.append(Pair(setting, ours.rate, bare.rate))
-            place.say(
-                f"{setting}: ours {ours.rate:.1f} files/s, bare loop {bare.rate:.1f}, {ours.rate / bare.rate:.3f}"
-            )
+            place.say(f"{setting}: ours {ours}, bare loop {bare.rate:.1f}, {ours.rate / bare.rate:.3f}")
     best, hardest = max(pair.ours for pair in pairs), max(pair.bare for pair in pairs)
     note = f"{failed} files failed" if failed else ""
     files = len(place.pictures)

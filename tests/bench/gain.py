@@ -27,7 +27,7 @@ async def engine_batching_gain(place: Workplace) -> list[Row]:
                 found = await drain(place, parts, stored, "bench-heavy", setting)
                 failed += found.failed
                 rates[batch] = max(rates.get(batch, 0.0), found.rate)
-                place.say(f"{torch.cuda.get_device_name()}: {setting}: {found.rate:.1f} files/s")
+                place.say(f"{torch.cuda.get_device_name()}: {setting}: {found}")
     single = rates.pop(1)
     note = f"{failed} files failed" if failed else ""
     return [

@@ -1,0 +1,82 @@
+"""What a task of Celery or Karton does with one file: the same steps and the same analyzer code as in our worker."""
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from assay.sdk import Media, NoSettings
+from bench.analyzers import KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where the files are."""
+
+    endpoint: str
+    bucket: str
+    region: str
+    access_key: str
+    secret_key: str
+
+    @classmethod
+    def from_environment(cls) -> "Storage":
+        """From BENCH_S3, JSON."""
+        return cls(**json.loads(os.environ["BENCH_S3"]))
+
+    def connect(self) -> Any:
+        """A boto3 client: one for each process."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=self.region,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, max_pool_connections=32),
+        )
+
+
+class Job:
+    """An analyzer that is loaded, and a way to the files. One for each worker process."""
+
+    def __init__(self, analyzer: str, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self._inference = torch.inference_mode
+        self._storage = Storage.from_environment()
+        self._s3 = self._storage.connect()
+        self._analyzer = KINDS[analyzer](NoSettings())
+        self._analyzer.load("cpu")
+
+    def run(self, task_id: str, key: str, size: int, sha256: str) -> dict[str, Any]:
+        """Download the file, judge it."""
+        body = self._s3.get_object(Bucket=self._storage.bucket, Key=key)["Body"]
+        return self.judge(task_id, body.read(), size, sha256)
+
+    def judge(self, task_id: str, content: bytes, size: int, sha256: str) -> dict[str, Any]:
+        """Judge the bytes, store what the analyzer made to be looked at, and return the verdict."""
+        with tempfile.NamedTemporaryFile(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as file:
+            file.write(content)
+            file.flush()
+            prepared = self._analyzer.prepare(Media(Path(file.name), "image/jpeg", size, sha256))
+        with self._inference():
+            [finding] = self._analyzer.infer([prepared])
+        artifacts = []
+        for rendering in self._analyzer.explain(prepared, finding):
+            name = f"bench/{task_id}/{rendering.name}"
+            self._s3.put_object(Bucket=self._storage.bucket, Key=name, Body=rendering.data)
+            artifacts.append(name)
+        return {
+            "label": finding.label,
+            "claim": finding.claim,
+            "score": finding.score,
+            "confidence": finding.confidence,
+            "evidence": [each.model_dump() for each in finding.evidence],
+            "artifacts": artifacts,
+        }
