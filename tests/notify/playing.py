@@ -9,6 +9,7 @@ from assay.contracts import (
     AnalysisStarted,
     Event,
     FileDeleted,
+    FileDerived,
     FileUploaded,
     RunRequested,
     Verdict,
@@ -78,11 +79,21 @@ class PlayedFile:
         )  # fmt: skip
         await self._send(progressed)
 
-    async def complete(self, analyzer: str = "noise") -> None:
-        """It ends; with the last of the plan results completes the run."""
+    async def derive(self, parent: "PlayedFile", by: str = "noise", *, plan: tuple[str, ...] = ("noise",)) -> None:
+        """A worker finds it inside another file."""
+        derived = FileDerived(
+            occurred_at=now(), file_id=self.file_id, owner_id=self.owner, parent_file_id=parent.file_id,
+            parent_run_id=parent.run_id, derived_by=by, depth=1, run_id=self.run_id, plan=plan,
+            deadline=now() + timedelta(hours=1), media_type="image/jpeg", size=1, sha256=SHA256,
+            object_key=f"files/{self.file_id}/content",
+        )  # fmt: skip
+        await self._send(derived, self._lane)
+
+    async def complete(self, analyzer: str = "noise", *, derived: tuple[UUID, ...] = ()) -> None:
+        """It ends; with the last of the plan, and all that was found inside, results completes the run."""
         completed = AnalysisCompleted(
             occurred_at=now(), file_id=self.file_id, owner_id=self.owner, run_id=self.run_id, analyzer=analyzer,
-            version="1.0.0", device="cpu", duration_ms=1,
+            version="1.0.0", device="cpu", duration_ms=1, derived=derived,
             verdict=Verdict(label="no_findings", claim="manipulated", score=0.1, confidence=0.9),
         )  # fmt: skip
         await self._send(completed)
