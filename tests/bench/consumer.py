@@ -97,7 +97,14 @@ class Run:
     retries: int
 
 
-async def _consume(kafka: KafkaSettings, sleeps: Sequence[float], *, fails: bool = False, long: bool = False) -> Run:
+async def _consume(
+    kafka: KafkaSettings,
+    sleeps: Sequence[float],
+    *,
+    fails: bool = False,
+    long: bool = False,
+    window: int = WORKERS,
+) -> Run:
     """Publish one record for each sleep, then handle them."""
     topic, group = f"bench.{uuid4()}", f"bench-{uuid4()}"
     await ensure_topics(kafka, [Topic(topic, "of the benchmark", 1), DEAD_LETTERS])
