@@ -47,12 +47,17 @@ def kinds(media_types: list[str]) -> str:
     return ", ".join(f"{name} ({count})" if count > 1 else name for name, count in sorted(counts.items()))
 
 
+def title(file: Json) -> str:
+    """What a person calls a file. One that was found inside another has no name of its own."""
+    return file["filename"] or ("(found inside another file)" if file.get("parent_file_id") else "(no name yet)")
+
+
 def heading(file: Json) -> list[str]:
     """The first lines about a file."""
     plan = file.get("plan") or [each["analyzer"] for each in (file.get("run") or {}).get("analyses", ())]
     return [
-        f"{file['filename']}  {file['media_type']}  {size(file['size'])}  sha256 {file['sha256']}",
-        f"file {file['file_id']}  plan: {', '.join(plan)}",
+        f"{title(file)}  {file['media_type']}  {size(file['size'] or 0)}  sha256 {file['sha256']}",
+        f"file {file['file_id']}  plan: {', '.join(plan) or 'no analyzer takes it'}",
         f"{file['links']['web']}",
     ]
 
@@ -69,6 +74,31 @@ def analysis_line(analysis: Json) -> str:
     return f"{name}{analysis['status']:<16}{analysis.get('stage') or ''}"
 
 
+def origin(file: Json, parent: Json) -> str:
+    """Where a derived file comes from."""
+    by = next((each["derived_by"] for each in parent["derived"] if each["file_id"] == file["file_id"]), None)
+    return f"found in {title(parent)}{f' by {by}' if by else ''}  file {parent['file_id']}"
+
+
+def inside(file: Json) -> list[Text]:
+    """The files that were found inside, each with its label."""
+    return [Text("found inside:"), *map(_inside, file["derived"])] if file.get("derived") else []
+
+
+def _inside(derived: Json) -> Text:
+    label = derived["label"] or derived["status"]
+    line = Text(f"  {derived['file_id']}  ")
+    line.append(f"{label:<16}", style=COLOURS.get(label, ""))
+    score = f"score {number(derived['score'])}"
+    return line.append(f"{score:<12}{derived['media_type']}  {size(derived['size'] or 0)}  by {derived['derived_by']}")
+
+
+def found_inside(file: Json) -> int:
+    """How many files the analyses that have ended name."""
+    analyses = (file.get("run") or {}).get("analyses", ())
+    return sum(len(each.get("derived") or ()) for each in analyses)
+
+
 def live(file: Json) -> RenderableType:
     """The analyses of a run, drawn with bars while they run."""
     table = Table.grid(padding=(0, 2))
@@ -81,7 +111,9 @@ def live(file: Json) -> RenderableType:
             Text(label, style=COLOURS.get(label, "")),
             Text(analysis.get("stage") or "" if verdict is None else f"score {number(verdict['score'])}"),
         )
-    return Group(table)
+    count = found_inside(file)
+    waiting = [Text(f"{count} found inside, examined before the report")] if count else []
+    return Group(table, *waiting)
 
 
 def report(run: Json) -> list[Text]:
@@ -94,7 +126,10 @@ def report(run: Json) -> list[Text]:
     first.append(f"  score {number(told['score'])}{claim}  confidence {number(told['confidence'])}", style="default")
     lines = [first, Text(told["summary"])]
     for evidence in told["evidence"][:EVIDENCE_SHOWN]:
-        source = (evidence.get("where") or {}).get("analyzer")
+        where = evidence.get("where") or {}
+        source = ", in ".join(where[name] for name in ("analyzer", "derived_file_id") if where.get(name))
         lines.append(Text(f"  - {evidence['text']}" + (f" ({source})" if source else "")))
-    lines.extend(Text(f"  missing: {each['analyzer']} ({each['code']})") for each in told["missing"])
+    for each in told["missing"]:
+        place = f" in {each['derived_file_id']}" if each.get("derived_file_id") else ""
+        lines.append(Text(f"  missing: {each['analyzer']} ({each['code']}){place}"))
     return lines

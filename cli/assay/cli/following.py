@@ -58,7 +58,7 @@ def _changes(kind: str, event: Json) -> Json | None:
             return {"status": "running", "stage": event["stage"], "fraction": event["fraction"]}
         case "assay.analysis.completed.v1":
             over: Json = {"status": "completed", "fraction": 1.0, "duration_ms": event["duration_ms"]}
-            return {**over, "verdict": event["verdict"], "version": event["version"]}
+            return {**over, **{name: event.get(name) for name in ("verdict", "version", "derived")}}
         case "assay.analysis.failed.v1":
             return {"status": "failed", "error": {"code": event["code"], "message": event["message"]}}
     return None
@@ -88,11 +88,15 @@ def events(client: Client, path: str, *, until: str | None = None) -> Iterator[t
 
 
 def follow(client: Client, file_id: str) -> Iterator[Json]:
-    """The file's states, until its report. A stream that began behind the report ends with the state as it is."""
+    """The file's states, until its report. A stream that began behind the report ends with the state as it is.
+
+    So does one of a file with others inside: their labels are not in its stream.
+    """
     path = f"/api/v1/files/{file_id}"
     file: Json = {}
     for kind, event in events(client, f"{path}/events", until="completed"):
         file = apply(file, kind, event)
         yield file
-    if (file.get("run") or {}).get("report") is None:
+    run = file.get("run") or {}
+    if run.get("report") is None or file.get("derived") or any(each.get("derived") for each in run["analyses"]):
         yield client.get(path)

@@ -30,16 +30,19 @@ def status(
             console.print(f"{connection.url}  {ready['status']}", markup=False)
             for file in listed["items"]:
                 label = ((file.get("run") or {}).get("report") or {}).get("label") or file["status"]
-                console.print(f"  {file['file_id']}  {label:<20}{file['filename']}", markup=False)
+                console.print(f"  {file['file_id']}  {label:<20}{drawing.title(file)}", markup=False)
             return
         file = client.get(f"/api/v1/files/{file_id}")
+        parent = client.get(f"/api/v1/files/{file['parent_file_id']}") if file["parent_file_id"] else None
     if as_json:
         typer.echo(json.dumps(file))
         return
     console.print("\n".join(drawing.heading(file)), markup=False)
+    if parent is not None:
+        console.print(drawing.origin(file, parent), markup=False)
     for analysis in file["run"]["analyses"]:
         console.print(f"  {drawing.analysis_line(analysis)}", markup=False)
-    for line in drawing.report(file["run"]):
+    for line in [*drawing.report(file["run"]), *drawing.inside(file)]:
         console.print(line)
 
 

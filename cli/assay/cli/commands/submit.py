@@ -74,7 +74,7 @@ def _follow(client: Client, accepted: Json, console: Console, *, quiet: bool) ->
                 if analysis["status"] in ("completed", "failed") and analysis["analyzer"] not in told:
                     told.add(analysis["analyzer"])
                     console.print(f"  {drawing.analysis_line(analysis)}", markup=False)
-    for line in drawing.report(file["run"]):
+    for line in [*drawing.report(file["run"]), *drawing.inside(file)]:
         console.print(line)
     console.print()
     return file

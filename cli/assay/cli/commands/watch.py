@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from assay.cli import drawing
 from assay.cli.client import Client
 from assay.cli.connection import connect
 from assay.cli.following import events
@@ -25,9 +26,14 @@ def watch(
 def _line(kind: str, event: dict[str, Any]) -> str:
     if kind == "snapshot":
         files = event.get("files", [event])
-        return "\n".join(
-            ["snapshot", *(f"  {each['file_id']}  {each['status']:<20}{each['filename']}" for each in files)]
-        )
+        lines = ["snapshot"]
+        for each in files:
+            lines.append(f"  {each['file_id']}  {each['status']:<20}{drawing.title(each)}")
+            lines.extend(
+                f"    {inside['file_id']}  {inside['label'] or inside['status']:<20}{inside['media_type']}"
+                for inside in each.get("derived", ())
+            )
+        return "\n".join(lines)
     moment = str(event.get("occurred_at", ""))[11:23]
     words = [moment, str(event.get("file_id", "")), kind.removeprefix("assay.").removesuffix(".v1")]
     words.extend(str(event[name]) for name in ("analyzer", "stage", "code", "filename") if event.get(name))
@@ -36,4 +42,9 @@ def _line(kind: str, event: dict[str, Any]) -> str:
     for conclusion in (event.get("verdict"), event.get("report")):
         if conclusion:
             words.append(conclusion["label"])
+    if event.get("derived"):
+        words.append(f"{len(event['derived'])} found inside")
+    if event.get("parent_file_id"):
+        by = f" by {event['derived_by']}" if "derived_by" in event else ""
+        words.append(f"found in {event['parent_file_id']}{by}")
     return "  ".join(words)
