@@ -9,9 +9,11 @@ import pytest
 import pytest_asyncio
 
 from assay.inference import plugins
-from assay.inference.engine import Device, Engine
+from assay.inference.device import Device
+from assay.inference.engine import Engine
 from assay.inference.plugins import Plugin
 from assay.inference.sandbox import Sandbox
+from assay.inference.settings import EngineSettings
 from assay.sdk import Media, NotApplicableError, PermanentAnalyzerError
 
 README = Path(__file__).parents[2] / "services" / "inference" / "README.md"
@@ -32,7 +34,7 @@ async def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     points = tomllib.loads(printed("toml"))["project"]["entry-points"][plugins.GROUP]
     plugin = Plugin("shouting", points["shouting"], {})
     sandbox = Sandbox(plugin, folder=tmp_path / "sandbox", processes=1, memory_mb=128)
-    engine = Engine(plugin.make(), sandbox, Device("cpu"), processes=1, batch_max_items=4)
+    engine = Engine(plugin.make(), sandbox, Device("cpu"), EngineSettings())
     await engine.open()
     yield engine
     engine.close()
@@ -45,18 +47,19 @@ def text(folder: Path, content: bytes) -> Media:
 
 
 async def test_the_printed_analyzer_judges_a_text(engine: Engine, tmp_path: Path) -> None:
-    async with engine.child() as child:
-        prepared = await engine.prepare(child, text(tmp_path, b"HELLO dear WORLD"), 10)
-    finding = await engine.infer(prepared)
+    async with engine.place(urgent=True) as place:
+        async with place.child() as child:
+            prepared = await place.prepare(child, text(tmp_path, b"HELLO dear WORLD"), 10)
+        finding = await place.infer(prepared)
     (rendering,) = await engine.explain(prepared, finding)
     assert (finding.label, finding.evidence[0].text) == ("shouting", "71% of 14 letters are capitals.")
     assert rendering.data == b"HELLO\nWORLD"
 
 
 async def test_it_says_what_it_cannot_read_and_what_it_does_not_apply_to(engine: Engine, tmp_path: Path) -> None:
-    async with engine.child() as child:
+    async with engine.place(urgent=True) as place, place.child() as child:
         with pytest.raises(PermanentAnalyzerError) as caught:
-            await engine.prepare(child, text(tmp_path, b"\xff\xfe"), 10)
+            await place.prepare(child, text(tmp_path, b"\xff\xfe"), 10)
         assert caught.value.code == "media_unreadable"
         with pytest.raises(NotApplicableError):
-            await engine.prepare(child, text(tmp_path, b"1 2 3"), 10)
+            await place.prepare(child, text(tmp_path, b"1 2 3"), 10)

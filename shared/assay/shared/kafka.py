@@ -2,8 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -149,6 +149,15 @@ class Publisher:
         for topic in topics or event.topics:
             await self.send(topic, record.key, record.value, record.headers)
 
+    async def hand_over(self, event: Event) -> "asyncio.Future[None]":
+        """Send one event of one topic; the future ends with the acknowledgement.
+
+        Events of one key that are handed over later are stored later, so only the last needs waiting for at once.
+        """
+        (topic,) = event.topics
+        record = encode(event, source=self._source, carrier=tracing.carrier())
+        return await self.enqueue(topic, record.key, record.value, record.headers)
+
     async def send(self, topic: str, key: bytes, value: bytes | None, headers: AnyHeaders) -> None:
         """Send one record and wait for the acknowledgement; a null value is a tombstone.
 
@@ -162,13 +171,18 @@ class Publisher:
         The future ends with the acknowledgement.
         """
         producer = await self._working_producer()
-        async with asyncio.timeout(SEND_TIMEOUT_S):
-            with self._noticing_failure():
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
                 sent = await producer.send(topic, value=value, key=key, headers=list(headers))
-        return asyncio.ensure_future(self._acknowledged(topic, sent, headers))
+        except KafkaError as error:
+            self._notice(error)
+            raise
+        return self._acknowledged(topic, sent, headers)
 
     async def _working_producer(self) -> AIOKafkaProducer:
         """The producer, or a new one: an idempotent producer that lost its sequence fails every later record."""
+        if self._producer is not None and not self._is_broken:
+            return self._producer
         async with self._renewing:
             if self._producer is None:
                 raise KafkaError("the publisher is not started")
@@ -180,22 +194,38 @@ class Publisher:
                 await _close(broken)
             return self._producer
 
-    @contextmanager
-    def _noticing_failure(self) -> Iterator[None]:
-        try:
-            yield
-        except KafkaError as error:
-            # These concern one record, or the producer recovers from them by itself.
-            passing = isinstance(error, MessageSizeTooLargeError | KafkaTimeoutError) or error.retriable
-            self._is_broken |= not passing
-            raise
+    def _notice(self, error: KafkaError) -> None:
+        # These concern one record, or the producer recovers from them by itself.
+        passing = isinstance(error, MessageSizeTooLargeError | KafkaTimeoutError) or error.retriable
+        self._is_broken |= not passing
 
-    async def _acknowledged(self, topic: str, sent: "asyncio.Future[Any]", headers: AnyHeaders) -> None:
-        async with asyncio.timeout(SEND_TIMEOUT_S):
-            with self._noticing_failure():
-                await sent
-        kind = event_type(headers) or ""
-        metrics.PUBLISHED.labels(topic=topic, type=kind if kind in EVENTS else "other").inc()
+    def _acknowledged(self, topic: str, sent: "asyncio.Future[Any]", headers: AnyHeaders) -> "asyncio.Future[None]":
+        # Without a task: every event passes here.
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+
+        def expire() -> None:
+            if not future.done():
+                future.set_exception(TimeoutError(f"no acknowledgement from Kafka in {SEND_TIMEOUT_S:g} s"))
+
+        def settle(done: "asyncio.Future[Any]") -> None:
+            timer.cancel()
+            error = asyncio.CancelledError() if done.cancelled() else done.exception()
+            if error is None:
+                kind = event_type(headers) or ""
+                metrics.PUBLISHED.labels(topic=topic, type=kind if kind in EVENTS else "other").inc()
+            elif isinstance(error, KafkaError):
+                self._notice(error)
+            if future.done():
+                return
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error if isinstance(error, Exception) else KafkaError("the producer was closed"))
+
+        timer = loop.call_later(SEND_TIMEOUT_S, expire)
+        sent.add_done_callback(settle)
+        return future
 
     async def check(self) -> None:
         """Raise where the broker does not answer; for `/readyz`."""

@@ -3,7 +3,7 @@
 from faststream.kafka import KafkaBroker
 
 from assay.contracts import FileDeleted, FileDerived, MalformedEventError, RunRequested
-from assay.contracts.topics import LANES
+from assay.contracts.topics import FILES, LANES
 from assay.inference.errors import is_transient
 from assay.inference.service import AnalysisService
 from assay.shared.consuming import Delivery, Ordering, ParallelConsumer, PermanentError
@@ -34,7 +34,7 @@ def build_consumer(
             await service.forget(event)
         elif isinstance(event, (RunRequested, FileDerived)):
             try:
-                await service.examine(event)
+                await service.examine(event, urgent=delivery.topic == FILES.name)
             except Exception as error:
                 if is_transient(error):
                     raise

@@ -10,9 +10,18 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
+from assay.inference.pool import Pool
 from assay.sdk import DeviceMemoryError
 
 T = TypeVar("T")
+
+MEGABYTE = 1 << 20
+SHARE_OF_CUDA = 0.9
+"""Of a device's memory for analyzers; the rest is the driver's, and room for what torch's allocator cannot use."""
+
+
+class BudgetError(Exception):
+    """The device has no room for an analyzer beside those that it has."""
 
 
 def choose(device: str) -> str:
@@ -99,6 +108,47 @@ class Lane:
                 perform()
             self._busy_since = None
             del perform
+
+
+class Device:
+    """A device, shared by the analyzers of this process: its memory by what they declare, its time by turns."""
+
+    def __init__(self, name: str, *, memory_mb: int = 0) -> None:
+        """
+        name: as torch names it.
+        memory_mb: for all analyzers together; 0: nine tenths of what a CUDA device has, without limit on a processor.
+        """
+        self.name = name
+        self.lane = Lane(f"device {name}")
+        self.turns: Pool[None] = Pool([None])
+        self._memory_mb = memory_mb or _memory_mb(name)
+        self._reserved: dict[str, int] = {}
+
+    def reserve(self, analyzer: str, memory_mb: int) -> None:
+        """Set memory aside. Raises BudgetError where too little is left."""
+        taken = sum(self._reserved.values())
+        if self._memory_mb is not None and taken + memory_mb > self._memory_mb:
+            raise BudgetError(
+                f"it declares {memory_mb} MB of {self.name}, which has {self._memory_mb - taken} of {self._memory_mb} "
+                f"MB left beside {', '.join(self._reserved) or 'nobody'}. Name fewer in ASSAY_ANALYZERS, or raise "
+                "ASSAY_DEVICE_MEMORY_MB"
+            )
+        self._reserved[analyzer] = memory_mb
+
+
+def _memory_mb(device: str) -> int | None:
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    return int(torch.cuda.get_device_properties(device).total_memory * SHARE_OF_CUDA) // MEGABYTE
+
+
+def release_memory() -> None:
+    """After an error of a full device: give back what torch's allocator keeps, so that a smaller batch finds room."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    if cuda is not None and cuda.is_initialized():
+        cuda.empty_cache()
 
 
 def in_our_words(error: Exception) -> Exception:

@@ -28,10 +28,11 @@ class Analysis:
     size: int
     sha256: str
     object_key: str
+    urgent: bool = True
 
     @classmethod
-    def of(cls, request: Request, analyzer: str) -> "Analysis":
-        """The analysis that a request asks of this analyzer."""
+    def of(cls, request: Request, analyzer: str, *, urgent: bool = True) -> "Analysis":
+        """The analysis that a request asks of this analyzer. urgent: a person waits for it."""
         return cls(
             file_id=request.file_id,
             owner_id=request.owner_id,
@@ -42,6 +43,7 @@ class Analysis:
             size=request.size,
             sha256=request.sha256,
             object_key=request.object_key,
+            urgent=urgent,
         )
 
     def artifact_key(self, name: str) -> str:

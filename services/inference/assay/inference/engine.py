@@ -7,35 +7,40 @@ from typing import Any
 
 from assay.contracts import AnalyzerManifest
 from assay.inference.batching import Batcher
-from assay.inference.device import Lane
+from assay.inference.device import Device, Lane
+from assay.inference.pool import Pool
 from assay.inference.sandbox import Child, Sandbox
+from assay.inference.settings import EngineSettings
 from assay.sdk import Analyzer, Finding, Media, Rendering
 
 
-class Device:
-    """A device, shared by the analyzers of this process."""
-
-    def __init__(self, name: str) -> None:
-        """name: as torch names it."""
-        self.name = name
-        self.lane = Lane(f"device {name}")
-        self.turns = asyncio.Lock()
-
-
 class Engine:
-    """Runs the steps of one analyzer, each where it belongs, with bounded work in flight."""
+    """Runs the steps of one analyzer, each where it belongs, with bounded work in flight.
 
-    def __init__(
-        self, analyzer: Analyzer[Any], sandbox: Sandbox, device: Device, *, processes: int, batch_max_items: int
-    ) -> None:
+    `urgent` says that a person waits for the file. Such work goes first at every step, and finds a place and a child
+    process that work which can wait never takes.
+    """
+
+    def __init__(self, analyzer: Analyzer[Any], sandbox: Sandbox, device: Device, settings: EngineSettings) -> None:
         self._analyzer = analyzer
         self._sandbox = sandbox
         self._device = device
-        self._batcher = Batcher(analyzer, device.lane, device.turns, max_items=batch_max_items)
+        self._preparing = {True: 0, False: 0}
+        self._batcher = Batcher(
+            analyzer,
+            device,
+            max_items=settings.batch_max_items,
+            # A CUDA device idles while the processor decodes: whatever is there may start.
+            patience_s=0.0 if device.name.startswith("cuda") else settings.batch_max_wait_ms / 1000,
+            patient_s=settings.bulk_batch_ms / 1000,
+            coming=self._preparing.__getitem__,
+        )
         # Loading and explaining have a thread of their own: neither may hold up the device.
         self._beside = Lane(f"beside {analyzer.manifest.name}")
-        # One batch on the device, one that waits for it, and what is being prepared meanwhile.
-        self._places = asyncio.Semaphore(processes + 2 * batch_max_items)
+        # One batch on the device, one that waits for it, and what is being prepared meanwhile: for each kind of work.
+        places = sandbox.processes + 2 * settings.batch_max_items
+        self._places = {urgent: Pool(range(places)) for urgent in (True, False)}
+        self.explains = type(analyzer).explain is not Analyzer.explain
 
     @property
     def analyzer(self) -> Analyzer[Any]:
@@ -55,6 +60,7 @@ class Engine:
 
     async def open(self) -> None:
         """Load and warm up. Raises whatever the analyzer's own code raises."""
+        self._device.reserve(self.manifest.name, self._analyzer.device_memory_mb)
         await asyncio.gather(
             self._beside.run(lambda: self._analyzer.load(self._device.name)),
             self._sandbox.open(),
@@ -66,23 +72,51 @@ class Engine:
         self._beside.close()
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    async def place(self, *, urgent: bool) -> AsyncIterator["Place"]:
         """Room for one analysis; waits until there is some."""
-        async with self._places:
-            yield
+        async with self._places[urgent].one(urgent=urgent):
+            place = Place(self._sandbox, self._batcher, self._preparing, urgent=urgent)
+            try:
+                yield place
+            finally:
+                place.leave()
+
+    async def explain(self, prepared: Any, finding: Finding) -> list[Rendering]:
+        """What can be looked at."""
+        if not self.explains:
+            return []
+        return await self._beside.run(lambda: list(self._analyzer.explain(prepared, finding)))
+
+
+class Place:
+    """One analysis on its way through an engine. The next batch may wait for it from `prepare` to `infer`."""
+
+    def __init__(self, sandbox: Sandbox, batcher: Batcher, preparing: dict[bool, int], *, urgent: bool) -> None:
+        self._sandbox = sandbox
+        self._batcher = batcher
+        self._preparing = preparing
+        self._urgent = urgent
+        self._is_coming = False
 
     def child(self) -> AbstractAsyncContextManager[Child]:
         """A process to prepare one file in; waits until one is free."""
-        return self._sandbox.child()
+        return self._sandbox.child(urgent=self._urgent)
 
     async def prepare(self, child: Child, media: Media, seconds: float) -> Any:
         """Decode and shape the file. Raises what `Sandbox.prepare` does."""
+        self._is_coming = True
+        self._preparing[self._urgent] += 1
         return await self._sandbox.prepare(child, media, seconds)
 
     async def infer(self, prepared: Any) -> Finding:
         """Judge it on the device, in a batch with what else waits."""
-        return await self._batcher.infer(prepared)
+        finding = self._batcher.submit(prepared, urgent=self._urgent)
+        self.leave()
+        return await finding
 
-    async def explain(self, prepared: Any, finding: Finding) -> list[Rendering]:
-        """What can be looked at."""
-        return await self._beside.run(lambda: list(self._analyzer.explain(prepared, finding)))
+    def leave(self) -> None:
+        """It is with the batcher, or will never be: nobody waits for it."""
+        if self._is_coming:
+            self._is_coming = False
+            self._preparing[self._urgent] -= 1
+            self._batcher.look_again()

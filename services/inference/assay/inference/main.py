@@ -14,9 +14,9 @@ from assay.inference.artifacts import ArtifactStore
 from assay.inference.attempts import Attempts
 from assay.inference.cache import FileCache
 from assay.inference.consumers import build_consumer
-from assay.inference.device import choose
+from assay.inference.device import Device, choose
 from assay.inference.domain import Deletions
-from assay.inference.engine import Device, Engine
+from assay.inference.engine import Engine
 from assay.inference.models import Checks, ModelStore
 from assay.inference.sandbox import Sandbox
 from assay.inference.scratch import folder_of_own
@@ -111,19 +111,10 @@ def build_engines(
 ) -> list[Engine]:
     """An engine for each analyzer, all on one device. Takes their sandboxes out of the dict."""
     try:
-        device = Device(choose(settings.device))
+        device = Device(choose(settings.device), memory_mb=settings.device_memory_mb)
     except RuntimeError as error:
         plugins.stop(plugins.WrongSettingsError(str(error)))
-    return [
-        Engine(
-            analyzer,
-            sandboxes.pop(plugin.name),
-            device,
-            processes=settings.sandbox_processes,
-            batch_max_items=settings.engine.batch_max_items,
-        )
-        for plugin, analyzer in loaded
-    ]
+    return [Engine(analyzer, sandboxes.pop(plugin.name), device, settings.engine) for plugin, analyzer in loaded]
 
 
 def main() -> None:
@@ -135,8 +126,10 @@ def main() -> None:
         found = plugins.find(settings)
     except plugins.WrongSettingsError as error:
         plugins.stop(error)
-    # Read by torch when an analyzer imports it; the children decode on the other cores.
+    # Read by torch when an analyzer imports it. Its threads sleep while there is nothing to do: the children decode on
+    # the same cores.
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.torch_threads))
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     processes = settings.sandbox_processes
     # Their first processes import the analyzers' modules while this one does: torch alone takes seconds.
     sandboxes = {

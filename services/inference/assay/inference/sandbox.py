@@ -26,6 +26,7 @@ import structlog
 from assay.inference import metrics, wire
 from assay.inference.errors import AnalyzerBrokenError, AnalyzerCrashedError, OutOfMemoryError, TimedOutError
 from assay.inference.plugins import Plugin
+from assay.inference.pool import Pool
 from assay.sdk import Media, NotApplicableError, PermanentAnalyzerError, TransientAnalyzerError
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,8 @@ START_S = 120.0
 FORK_S = 20.0
 MEGABYTE = 1 << 20
 KEPT_ERRORS = 4000
+KEPT_FOR_PEOPLE = 1
+"""Children that bulk work never takes, so that a person's file does not wait for the end of such a file's decoding."""
 
 # One thread each: the cores are shared out by the number of children. Arenas would eat the memory limit.
 QUIET = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
@@ -91,15 +94,16 @@ class Sandbox:
         """Starts the first process at once: it imports the analyzer's module beside whatever else goes on.
 
         folder: its working folder, which is made, and removed at the end.
+        processes: children that prepare files at the same time; there is one more, for people's files alone.
         """
         self._plugin = plugin
         self._memory_mb = memory_mb
         self._folder = folder
         folder.mkdir(parents=True, mode=0o700)
-        self._idle: asyncio.LifoQueue[Child | None] = asyncio.LifoQueue()
-        self._processes = processes
+        self.processes = processes + KEPT_FOR_PEOPLE
+        self._idle: Pool[Child | None] = Pool(reserved=KEPT_FOR_PEOPLE)
         self._orders = threading.Lock()
-        self._threads = ThreadPoolExecutor(processes + 1, thread_name_prefix=f"sandbox {plugin.name}")
+        self._threads = ThreadPoolExecutor(self.processes + 1, thread_name_prefix=f"sandbox {plugin.name}")
         self._children: set[Child] = set()
         self._closed = False
         self._begin()
@@ -133,8 +137,8 @@ class Sandbox:
     async def open(self) -> None:
         """Wait for the analyzer's module and make the children. Raises ImportError where it cannot be imported."""
         loop = asyncio.get_running_loop()
-        for _ in range(self._processes):
-            self._idle.put_nowait(await loop.run_in_executor(self._threads, self._fork))
+        for _ in range(self.processes):
+            self._idle.give(await loop.run_in_executor(self._threads, self._fork))
 
     def close(self) -> None:
         """End all of its processes. What waits for them ends with an error."""
@@ -148,15 +152,15 @@ class Sandbox:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @asynccontextmanager
-    async def child(self) -> AsyncIterator[Child]:
+    async def child(self, *, urgent: bool) -> AsyncIterator[Child]:
         """A child for the block alone; waits until one is free. Raises SandboxError."""
-        child = await self._idle.get()
+        child = await self._idle.take(urgent=urgent)
         try:
             if child is None:
                 child = await asyncio.get_running_loop().run_in_executor(self._threads, self._fork)
             yield child
         finally:
-            self._idle.put_nowait(None if child is None or child.is_over else child)
+            self._idle.give(None if child is None or child.is_over else child)
 
     async def prepare(self, child: Child, media: Media, seconds: float) -> Any:
         """Have `prepare` run there, with that much time. Raises what it raised, or why the child died.

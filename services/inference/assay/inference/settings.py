@@ -39,7 +39,9 @@ class ModelSettings(Block):
 class SandboxSettings(Block):
     """The child processes that decode files."""
 
-    processes: int = Field(default=0, ge=0, le=64, description="For each analyzer; 0: half of the cores")
+    processes: int = Field(
+        default=0, ge=0, le=64, description="For each analyzer, and one more for people's files alone; 0: all cores"
+    )
     memory_mb: int = Field(default=2048, ge=64, description="Megabytes that one may take for one file (Linux)")
 
 
@@ -47,7 +49,16 @@ class EngineSettings(Block):
     """How work goes through the device."""
 
     batch_max_items: int = Field(default=8, ge=1, le=256, description="Files in one pass of an analyzer")
-    torch_threads: int = Field(default=0, ge=0, le=256, description="CPU threads of torch; 0: half of the cores")
+    batch_max_wait_ms: int = Field(
+        default=20,
+        ge=0,
+        le=10_000,
+        description="Without CUDA, how long a batch that is not full waits for files that are being prepared",
+    )
+    bulk_batch_ms: int = Field(
+        default=100, ge=1, le=60_000, description="How long a batch of bulk work may hold up people's on the device"
+    )
+    torch_threads: int = Field(default=0, ge=0, le=256, description="CPU threads of torch; 0: all cores")
     max_attempts: int = Field(default=8, ge=1, le=20, description="Tries of one analysis before it fails for good")
     drain_s: float = Field(default=8.0, gt=0, le=300, description="Seconds that running analyses get at SIGTERM")
 
@@ -61,6 +72,11 @@ class Settings(ServiceSettings):
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA where it is")
+    device_memory_mb: int = Field(
+        default=0,
+        ge=0,
+        description="Megabytes of the device for all analyzers together, by what they declare; 0: nine tenths of it",
+    )
     analyzers: str = Field(default="", description="Names of those to run, comma separated; empty: all installed")
     analyzer: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="An analyzer's own settings, as ASSAY_ANALYZER__<NAME>__<FIELD>"
@@ -74,9 +90,9 @@ class Settings(ServiceSettings):
     @property
     def sandbox_processes(self) -> int:
         """Child processes of each analyzer."""
-        return self.sandbox.processes or max(1, cores() // 2)
+        return self.sandbox.processes or cores()
 
     @property
     def torch_threads(self) -> int:
         """CPU threads of torch."""
-        return self.engine.torch_threads or max(1, cores() // 2)
+        return self.engine.torch_threads or cores()

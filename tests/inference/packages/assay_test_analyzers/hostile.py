@@ -67,6 +67,8 @@ class Hostile(Analyzer[str]):
             case "hang":
                 while True:
                     time.sleep(60)
+            case "slow":
+                time.sleep(0.8)
             case "bomb":
                 return "x" * len(bytearray(900 * MEGABYTE))
             case "unreadable":
@@ -92,6 +94,8 @@ class Hostile(Analyzer[str]):
         match word:
             case "infer-defect":
                 raise ZeroDivisionError("a defect in infer")
+            case "slow":
+                time.sleep(1.2)
             case "device-memory":
                 raise DeviceMemoryError("The device is full.")
             case "wrong-label":
