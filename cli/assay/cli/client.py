@@ -43,6 +43,17 @@ class Client:
         with self._errors():
             return self._decoded(self._http.get(path, params=wanted))
 
+    def post(self, path: str, **parameters: str | int | bool | None) -> Json:
+        """POST without a body, decoded. Raises CommandError with the problem's own words."""
+        wanted = {name: value for name, value in parameters.items() if value is not None}
+        with self._errors():
+            return self._decoded(self._http.post(path, params=wanted))
+
+    def delete(self, path: str) -> Json:
+        """DELETE, decoded. Raises CommandError with the problem's own words."""
+        with self._errors():
+            return self._decoded(self._http.delete(path))
+
     def submit(self, path: Path, *, analyzers: str | None, metadata: Json | None, priority: str | None) -> Json:
         """Upload one file, streamed. Raises CommandError."""
         fields: Json = {"analyzers": analyzers, "priority": priority}

@@ -160,12 +160,27 @@ class Library:
         return FilePage(items=items, next_cursor=_cursor(shown[-1].file_id) if len(found) > limit else None)
 
     async def run(self, owner_id: str, file_id: UUID, number: int) -> RunView:
-        """One run of a file. Raises UnknownFileError, UnknownRunError."""
+        """One run of a file; the one after the newest is waited for, up to 5 s.
+
+        Raises UnknownFileError, UnknownRunError.
+        """
+        for _ in range(round(WAIT_S / ASK_AGAIN_S)):
+            if not await self._may_be_coming(owner_id, file_id, number):
+                break
+            await asyncio.sleep(ASK_AGAIN_S)
         async with self._reading() as session:
             await self._find(session, owner_id, file_id)
             run = await self._run_of(session, file_id, number)
             analyses = await session.scalars(select(Analysis).where(Analysis.run_id == run.run_id))
             return self._views.run(run, analyses.all())
+
+    async def _may_be_coming(self, owner_id: str, file_id: UUID, number: int) -> bool:
+        """True for the number after the newest: whoever has just asked for this run has its address."""
+        async with self._reading() as session:
+            newest = await session.scalar(
+                select(func.max(Run.run_number)).where(Run.file_id == file_id, Run.owner_id == owner_id)
+            )
+        return newest is not None and number == newest + 1
 
     async def _run_of(self, session: AsyncSession, file_id: UUID, number: int | None) -> Run:
         query = select(Run).where(Run.file_id == file_id)
