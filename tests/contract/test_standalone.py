@@ -1,19 +1,13 @@
 """A stranger installs the contract alone, and needs pydantic for it and nothing else of ours."""
 
 import json
-import subprocess
-import sys
-import venv
 import zipfile
-from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from support.packages import CONTRACTS, PYDANTIC, build_wheel, environment_with, run
 
 from assay.contracts import EVENTS
-
-SOURCE = Path(__file__).parents[2] / "shared/assay/contracts"
-PYDANTIC = ("pydantic", "pydantic-core", "annotated-types", "typing-extensions", "typing-inspection")
 
 PROGRAM = """
 import json, sys
@@ -34,16 +28,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    built = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=SOURCE,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert built.returncode == 0, built.stderr
-    return next(folder.glob("*.whl"))
+    return build_wheel(CONTRACTS, tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_wheel_holds_code_schemas_and_the_mark_of_types(wheel: Path) -> None:
@@ -55,30 +40,8 @@ def test_the_wheel_holds_code_schemas_and_the_mark_of_types(wheel: Path) -> None
 
 
 def test_it_works_in_an_environment_that_holds_pydantic_only(wheel: Path, tmp_path: Path) -> None:
-    venv.create(tmp_path / "env", with_pip=False)
-    python = tmp_path / "env" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    site = Path(
-        subprocess.run(
-            [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.strip()
-    )
-    zipfile.ZipFile(wheel).extractall(site)
-    for name in PYDANTIC:
-        link_distribution(name, site)
-    done = subprocess.run([str(python), "-I", "-c", PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    python = environment_with(tmp_path / "env", wheels=[wheel], linked=PYDANTIC)
+    said = json.loads(run(str(python), "-I", "-c", PROGRAM, cwd=tmp_path))
     assert said["schemas"] == said["documents"]
-    assert Path(said["place"]).is_relative_to(site)
+    assert Path(said["place"]).is_relative_to(tmp_path / "env")
     assert not {"aiokafka", "faststream", "sqlalchemy", "fastapi", "boto3", "torch"} & set(said["loaded"])
-
-
-def link_distribution(name: str, site: Path) -> None:
-    """Put an installed distribution's top-level files into another environment, as links."""
-    found = distribution(name)
-    tops = {file.parts[0] for file in found.files or () if not file.parts[0].startswith(("..", "__pycache__"))}
-    for top in tops:
-        (site / top).symlink_to(Path(str(found.locate_file(top))))
