@@ -7,6 +7,7 @@ import pytest
 
 from assay.contracts import (
     AnalysisCompleted,
+    AnalysisExplained,
     AnalysisFailed,
     AnalysisProgressed,
     AnalysisStarted,
@@ -100,6 +101,7 @@ def _all() -> tuple[Event, ...]:
         AnalysisCompleted(
             **analysis, version="1.2.3", attempt=1, device="cpu", duration_ms=41, verdict=_verdict(), derived=(PARENT,)
         ),
+        AnalysisExplained(**analysis, attempt=1, artifacts=_verdict().artifacts),
         AnalysisFailed(**analysis, version=None, attempt=0, code="timed_out", message="Nobody answered in time."),
         RunCompleted(
             **ABOUT,

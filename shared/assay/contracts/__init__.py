@@ -5,6 +5,7 @@ Importing this needs pydantic only. `assay.contracts.cloudevents` turns events i
 
 from assay.contracts.analyses import (
     AnalysisCompleted,
+    AnalysisExplained,
     AnalysisFailed,
     AnalysisProgressed,
     AnalysisStarted,
@@ -22,6 +23,7 @@ from assay.contracts.verdicts import Artifact, Evidence, MissingAnalysis, Report
 __all__ = [
     "EVENTS",
     "AnalysisCompleted",
+    "AnalysisExplained",
     "AnalysisFailed",
     "AnalysisProgressed",
     "AnalysisStarted",

@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 from pydantic import Field
 
 from assay.contracts.base import FileEvent
-from assay.contracts.verdicts import Verdict
+from assay.contracts.verdicts import Artifact, Verdict
 
 
 class AnalysisEvent(FileEvent):
@@ -70,6 +70,25 @@ class AnalysisCompleted(AnalysisTerminal):
     derived: tuple[UUID, ...] = Field(
         default=(), description="Files that it found inside; the run waits until their runs are complete"
     )
+    artifacts_follow: bool = Field(
+        default=False, description="True: `explained` will name its artifacts; false: the verdict names them all"
+    )
+
+
+class AnalysisExplained(AnalysisEvent):
+    """The artifacts of a verdict are stored. It follows `completed`, which does not wait for them.
+
+    No run waits for it. Where nothing could be made to look at, it names none.
+    """
+
+    type: ClassVar[str] = "assay.analysis.explained.v1"
+
+    attempt: int = Field(ge=1, description="The attempt whose `completed` it follows")
+    artifacts: tuple[Artifact, ...]
+
+    @property
+    def event_id(self) -> UUID:
+        return uuid5(self.run_id, f"{self.analyzer}/explained")
 
 
 class AnalysisFailed(AnalysisTerminal):

@@ -69,6 +69,11 @@ class RunRequested(FileEvent):
     size: int = Field(ge=1, description="Bytes")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     object_key: str
+    same_bytes: tuple[UUID, ...] = Field(
+        default=(),
+        description="Files of this owner with these bytes that were examined before, this one from its second run on: "
+        "a verdict of the same analyzer version may be taken over",
+    )
 
     @property
     def event_id(self) -> UUID:

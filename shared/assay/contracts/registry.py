@@ -2,6 +2,7 @@
 
 from assay.contracts.analyses import (
     AnalysisCompleted,
+    AnalysisExplained,
     AnalysisFailed,
     AnalysisProgressed,
     AnalysisStarted,
@@ -22,6 +23,7 @@ EVENTS: dict[str, type[Event]] = {
         AnalysisStarted,
         AnalysisProgressed,
         AnalysisCompleted,
+        AnalysisExplained,
         AnalysisFailed,
         RunCompleted,
         FeedbackRecorded,
