@@ -25,6 +25,7 @@ from assay.inference.settings import Settings
 from assay.inference.worker import NotReadyError, Worker
 from assay.sdk import Analyzer
 from assay.shared import logs, tracing
+from assay.shared.consuming import Isolation
 from assay.shared.health import Health
 from assay.shared.http import build_app, serve
 from assay.shared.kafka import Publisher, build_broker, ensure_topics
@@ -47,6 +48,7 @@ class Inference:
         self._attempts = Attempts(settings.cache.path / "attempts")
         self._artifacts = ArtifactStore(self._store)
         self._models = ModelStore(settings.models.path, Checks(settings.cache.path / "models"))
+        self._isolation = Isolation()
         self._workers = [self._worker(engine) for engine in engines]
         self.health = Health()
         self.health.needs("kafka", self._publisher.check)
@@ -74,6 +76,7 @@ class Inference:
             publisher=self._publisher,
             slot=self._settings.slot,
             max_attempts=self._settings.engine.max_attempts,
+            isolation=self._isolation,
         )
         return Worker(engine=engine, models=self._models, broker=broker, consumer=consumer, publisher=self._publisher)
 
