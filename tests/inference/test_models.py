@@ -13,7 +13,7 @@ import pytest
 from inference.lab import Lab
 
 from assay.inference.models import Checks, ModelStore, WeightsError, WeightsMissingError, WeightsWrongError, sha256_of
-from assay.inference.models_pulling import Puller, PullError
+from assay.inference.models_pulling import Puller, PullError, main
 from assay.inference.models_sources import s3_settings
 from assay.sdk import Weights
 
@@ -217,3 +217,18 @@ def test_drafts_of_a_process_that_was_killed_are_cleared_away(store: ModelStore)
     (drafts / f"{os.getpid()}-abc").write_bytes(b"of a living process")
     pulled(store, weights(_beside(store)))
     assert [path.name for path in files_in(drafts)] == [f"{os.getpid()}-abc"]
+
+
+def test_an_image_fetches_them_without_the_command_line(
+    tmp_path: Path, installed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in installed.split(os.pathsep):
+        monkeypatch.syspath_prepend(path)
+    environ = {"ASSAY_MODELS__PATH": str(tmp_path / "models"), "ASSAY_MODELS__URL": tmp_path.as_uri()}
+    assert main(["brightness"], environ) == 0
+    assert capsys.readouterr().out.startswith("brightness  brightness.json  ")
+    assert main([], environ) == 1
+    said = capsys.readouterr().err
+    assert "assay: not-importable: ModuleNotFoundError: " in said
+    assert f"assay: without-weights: missing.safetensors: {tmp_path.as_uri()}/abab" in said
+    assert main(["nobody"], environ) == 1

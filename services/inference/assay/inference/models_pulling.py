@@ -1,15 +1,21 @@
-"""Brings weights to this machine: streamed to a draft, verified, and only then put in their place."""
+"""Brings weights to this machine: streamed to a draft, verified, and only then put in their place.
+
+`assay models pull` does it; in an image, where that command is not: `python -m assay.inference.models_pulling [NAME]…`.
+"""
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
 from assay.contracts import Weights
-from assay.inference.models import ModelStore, WeightsError, WeightsMissingError
-from assay.inference.models_sources import NothingThereError, SourceError, opened
+from assay.inference.models import ModelStore, WeightsError, WeightsMissingError, sha256_of
+from assay.inference.models_sources import NothingThereError, SourceError, opened, s3_settings
+from assay.inference.plugins import installed_manifests
 from assay.inference.scratch import is_owner_alive
+from assay.inference.settings import ModelSettings
 from assay.shared.settings import S3Settings
 
 DRAFTS = "drafts"
@@ -115,3 +121,30 @@ def _clear(drafts: Path) -> None:
     for draft in drafts.iterdir():
         if not is_owner_alive(draft.name):
             draft.unlink(missing_ok=True)
+
+
+def main(names: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Fetch the weights of the named analyzers, or of all. Returns the exit status; an error is one line."""
+    settings = {name: environ.get(f"ASSAY_MODELS__{name.upper()}") for name in ModelSettings.model_fields}
+    models = ModelSettings.model_validate({name: value for name, value in settings.items() if value})
+    puller = Puller(ModelStore(models.path, sha256_of), url=models.url, s3=s3_settings(environ))
+    manifests = installed_manifests()
+    status = 0
+    for name in names or manifests:
+        manifest = manifests.get(name, KeyError("no such analyzer is installed"))
+        if isinstance(manifest, Exception):
+            print(f"assay: {name}: {type(manifest).__name__}: {manifest}", file=sys.stderr)
+            status = 1
+            continue
+        for weights in manifest.weights:
+            try:
+                path, _ = puller.pull(name, weights, lambda _: None)
+                print(f"{name}  {weights.name}  {path}")
+            except PullError as error:
+                print(f"assay: {name}: {error}", file=sys.stderr)
+                status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))
