@@ -1,4 +1,4 @@
-"""The analyzer in the README works as it is printed there."""
+"""The analyzer in the page for authors works as it is printed there."""
 
 import re
 import tomllib
@@ -16,17 +16,17 @@ from assay.inference.sandbox import Sandbox
 from assay.inference.settings import EngineSettings
 from assay.sdk import Media, NotApplicableError, PermanentAnalyzerError
 
-README = Path(__file__).parents[2] / "services" / "inference" / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "analyzers.md"
 
 
 def printed(language: str) -> str:
-    (block,) = re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    (block,) = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     return block
 
 
 @pytest_asyncio.fixture
 async def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
-    """The engine of the README's analyzer, with a sandbox of real processes."""
+    """The engine of the page's analyzer, with a sandbox of real processes."""
     package = tmp_path / "site" / "shouting"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(printed("python"))

@@ -97,7 +97,7 @@ class TestBrightness(AnalyzerConformance):
 @cache
 def printed() -> Any:
     """The class that the page for authors prints."""
-    page = (REPOSITORY / "services" / "inference" / "README.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "analyzers.md").read_text(encoding="utf-8")
     names: dict[str, Any] = {}
     exec(page.split("```python\n", 1)[1].split("```", 1)[0], names)  # noqa: S102 - our own page
     return names["Shouting"]
