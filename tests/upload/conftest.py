@@ -45,6 +45,7 @@ def replica(
     """A second process of the service, which sweeps often and takes less."""
     settings = {
         **environment,
+        "ASSAY_SLOT": "1",
         "ASSAY_INTENT_LEASE": "PT4S",
         "ASSAY_LIMITS__MAX_FILE_BYTES": SMALLER_BYTES,
         "ASSAY_LIMITS__IDLE_TIMEOUT": "PT1M",

@@ -2,12 +2,18 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 from support.services import ServiceProcess
-from support.topics import reading
-from support.uploads import ANALYZER, SMALL_ANALYZER, Owner, jpeg
+from support.topics import kafka_settings, reading
+from support.uploads import ANALYZER, SMALL_ANALYZER, Owner, eventually, jpeg
 from upload.operators import Operator, ask
+
+from assay.contracts import FileDerived
+from assay.shared.clock import now
+from assay.shared.ids import new_id
+from assay.shared.kafka import Publisher
 
 
 async def given_file(owner: Owner) -> UUID:
@@ -85,3 +91,51 @@ async def test_an_operators_request_makes_one_run_however_often_it_comes(
     assert {each.status_code for each in answers} == {202}
     assert len({each.json()["run_id"] for each in answers}) == 1
     assert (await ask(owner, "POST", f"/api/v1/files/{file_id}/runs")).json()["run_number"] == 3
+
+
+async def test_a_derived_file_can_have_further_runs(
+    owner: Owner, upload: ServiceProcess, environment: dict[str, str]
+) -> None:
+    """An analyzer announces it; its bytes never came by here. Said twice, it is there once."""
+    parent, found = await given_file(owner), new_id()
+    event = FileDerived(
+        occurred_at=now(),
+        file_id=found,
+        owner_id=owner.owner_id,
+        parent_file_id=parent,
+        parent_run_id=new_id(),
+        derived_by="unpacker",
+        depth=1,
+        media_type="image/png",
+        size=10,
+        sha256="ab" * 32,
+        object_key=f"files/{found}/content",
+        run_id=new_id(),
+        plan=(ANALYZER,),
+        deadline=now() + timedelta(hours=1),
+    )
+    publisher = Publisher(kafka_settings(environment), source="/test")
+    await publisher.start()
+    try:
+        for lane in FileDerived.topics:
+            await publisher.publish(event, topics=[lane])
+    finally:
+        await publisher.stop()
+
+    async def known() -> bool:
+        answer = await ask(owner, "POST", f"/api/v1/files/{found}/runs", json={"analyzers": [SMALL_ANALYZER]})
+        if answer.status_code == 202:
+            assert (answer.json()["run_number"], answer.json()["plan"]) == (2, [SMALL_ANALYZER])
+        return answer.status_code == 202
+
+    async with reading(environment, "assay.files", "assay.files.bulk") as reader:
+        await eventually(known)
+        records = await reader.wait_until(lambda seen: any(b'"run_number":2' in (each.value or b"") for each in seen))
+    request = json.loads(next(each.value for each in records if each.key == str(found).encode() and each.value) or b"")
+    assert (request["file_id"], request["object_key"]) == (str(found), event.object_key)
+    operator = Operator(upload.url, environment)
+    backfilled = await ask(
+        operator, "POST", f"/api/v1/analyzers/{ANALYZER}/backfill", params={"since": event.occurred_at.isoformat()}
+    )
+    # Its first run named this analyzer.
+    assert backfilled.json()["requested"] == 0

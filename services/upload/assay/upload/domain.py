@@ -68,8 +68,8 @@ class Run:
     deadline: datetime
     request_id: UUID | None = None
 
-    def requested(self, file: StoredFile) -> RunRequested:
-        """The event that asks the workers for it."""
+    def requested(self, file: StoredFile, same_bytes: tuple[UUID, ...] = ()) -> RunRequested:
+        """The event that asks the workers for it. same_bytes: earlier files of the owner with the same content."""
         return RunRequested(
             occurred_at=self.requested_at,
             file_id=file.file_id,
@@ -82,6 +82,7 @@ class Run:
             size=file.size,
             sha256=file.sha256,
             object_key=file.object_key,
+            same_bytes=(*same_bytes, file.file_id) if self.run_number > 1 else same_bytes,
         )
 
 

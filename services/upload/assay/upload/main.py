@@ -10,13 +10,15 @@ from fastapi import FastAPI
 from assay.shared import database, http, logs, tracing
 from assay.shared.auth import Authenticator
 from assay.shared.health import Health
-from assay.shared.kafka import Publisher, ensure_topics
+from assay.shared.kafka import Publisher, build_broker, ensure_topics
 from assay.shared.objects import ObjectStore
 from assay.shared.outbox import Outbox
 from assay.shared.settings import load
 from assay.upload import operating
 from assay.upload.backfill import Backfill
 from assay.upload.catalog import Catalog
+from assay.upload.consumers import build_consumer
+from assay.upload.derived import DerivedFiles
 from assay.upload.media_type import MediaTypes
 from assay.upload.retirement import Retirement
 from assay.upload.routes import build_router
@@ -62,7 +64,15 @@ def build(settings: Settings) -> FastAPI:
         authenticator=authenticator,
         public_url=settings.public_url,
     )
+    broker = build_broker(settings.kafka, client_id=f"assay-{NAME}-{settings.slot}")
+    consumer = build_consumer(
+        broker,
+        derived=DerivedFiles(transaction=transaction, catalog=catalog),
+        publisher=publisher,
+        slot=settings.slot,
+    )
     health = Health()
+    health.moves("consumer", consumer.seconds_stalled)
     health.needs("kafka", publisher.check)
     health.needs("s3", store.check)
     health.needs("postgresql", lambda: database.check(engine))
@@ -79,6 +89,10 @@ def build(settings: Settings) -> FastAPI:
             for part in (publisher, outbox, catalog, sweeper):
                 await part.start()
                 stack.push_async_callback(part.stop)
+            stack.push_async_callback(broker.stop)
+            await consumer.start()
+            stack.push_async_callback(consumer.stop)
+            await broker.start()
             log.info("started", port=settings.http.port, slot=settings.slot)
             yield
             log.info("stopping")

@@ -1,15 +1,19 @@
 """Queries. Times of leases are PostgreSQL's own, so that replicas with different clocks agree."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from assay.contracts import AnalyzerManifest
 from assay.upload.domain import Intent, Run, StoredFile
 from assay.upload.tables import FileRow, IntentRow, RunRow
+
+SAME_BYTES = 3
 
 
 class IntentRepository:
@@ -92,19 +96,20 @@ class FileRepository:
         self._session = session
 
     async def add(self, file: StoredFile, moment: datetime) -> None:
-        await self._session.execute(
-            insert(FileRow).values(
-                file_id=file.file_id,
-                owner_id=file.owner_id,
-                sha256=file.sha256,
-                size=file.size,
-                media_type=file.media_type,
-                declared_media_type=file.declared_media_type,
-                filename=file.filename,
-                object_key=file.object_key,
-                created_at=moment,
-            )
+        await self._session.execute(insert(FileRow).values(created_at=moment, **asdict(file)))
+
+    async def add_derived(self, file: StoredFile, parent_file_id: UUID, run: Run) -> bool:
+        """Write a derived file with its first run; False where it is there already."""
+        added = await self._session.execute(
+            postgresql.insert(FileRow)
+            .values(created_at=run.requested_at, parent_file_id=parent_file_id, **asdict(file))
+            .on_conflict_do_nothing()
+            .returning(FileRow.file_id)
         )
+        if added.first() is None:
+            return False
+        await self.add_runs([(file.file_id, run)])
+        return True
 
     async def add_runs(self, runs: Iterable[tuple[UUID, Run]]) -> None:
         """Write the runs of these files, given as (file_id, run)."""
@@ -145,6 +150,16 @@ class FileRepository:
             .group_by(RunRow.file_id)
         )
         return {row[0]: row[1] for row in rows}
+
+    async def same_bytes(self, file: StoredFile) -> tuple[UUID, ...]:
+        """Earlier files of the owner with these bytes, the newest few, the oldest of them first."""
+        found = await self._session.scalars(
+            select(FileRow.file_id)
+            .where(FileRow.owner_id == file.owner_id, FileRow.sha256 == file.sha256, FileRow.file_id != file.file_id)
+            .order_by(FileRow.file_id.desc())
+            .limit(SAME_BYTES)
+        )
+        return tuple(found)[::-1]
 
     async def run_of_request(self, request_id: UUID) -> Run | None:
         """The run that this request has made."""

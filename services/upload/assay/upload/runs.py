@@ -84,7 +84,7 @@ class RunService:
                 request_id=wish.request_id,
             )
             await files.add_runs([(file.file_id, run)])
-            await self._outbox.add(session, run.requested(file), topics=(run.lane,))
+            await self._outbox.add(session, run.requested(file, await files.same_bytes(file)), topics=(run.lane,))
         metrics.RUNS.labels(topic=run.lane).inc()
         log.info("run_requested", file_id=str(file.file_id), run_id=str(run.run_id), run_number=run.run_number)
         return file, run

@@ -238,10 +238,11 @@ class UploadService:
             if not await IntentRepository(session).fulfil(file.file_id):
                 raise UnavailableError("The upload was silent for too long and was given up. Send it again.")
             files = FileRepository(session)
+            same_bytes = await files.same_bytes(file)
             await files.add(file, moment)
             await files.add_runs([(file.file_id, run)])
             await self._outbox.add(session, uploaded, topics=(options.lane,))
-            await self._outbox.add(session, run.requested(file), topics=(options.lane,))
+            await self._outbox.add(session, run.requested(file, same_bytes), topics=(options.lane,))
         metrics.UPLOADS.labels(topic=options.lane).inc()
         metrics.UPLOAD_BYTES.inc(file.size)
         log.info("file_uploaded", run_id=str(accepted.run_id), size=file.size, media_type=file.media_type)

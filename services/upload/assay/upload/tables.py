@@ -44,6 +44,8 @@ class FileRow(Base):
     filename: Mapped[str] = mapped_column(Text)
     object_key: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    # The file in which an analyzer found it; null for what somebody uploaded.
+    parent_file_id: Mapped[UUID | None]
 
 
 class RunRow(Base):
