@@ -1,61 +1,38 @@
 """What every analyzer must pass."""
 
 import pickle
-import sys
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, ClassVar
 
-from assay.sdk.analyzer import Analyzer, Finding
+from assay.sdk.analyzer import Finding
 from assay.sdk.conformance.artifacts import faults_of_artifacts
+from assay.sdk.conformance.examining import Examining, none, other_devices, prepared_or_error
 from assay.sdk.conformance.findings import differences, faults_of_finding, verdict_of, whole
 from assay.sdk.conformance.manifests import faults_of_files, faults_of_manifest
-from assay.sdk.conformance.samples import Sample, media_of, truncated, wrong
-from assay.sdk.errors import AnalyzerError, NotApplicableError, PermanentAnalyzerError
-from assay.sdk.packed import packed_weights
+from assay.sdk.conformance.samples import media_of, truncated, wrong
+from assay.sdk.errors import NotApplicableError, PermanentAnalyzerError
 from assay.sdk.torch import gradients_off
 
-Case = tuple[Sample, Any]
-"""A sample, and what `prepare` made of it."""
 
-
-class AnalyzerConformance(ABC):
+class AnalyzerConformance(Examining):
     """Derive a class whose name begins with Test, and give it an analyzer and samples.
 
-    tolerance         by how much the numbers of two findings may differ that must say the same, on one device
-    device_tolerance  the same for the scores of two kinds of devices
-    any_bytes         True where all bytes are something to the analyzer, so that wrong media may have a finding
+    It may also set `tolerance`, `device_tolerance` and `any_bytes`; see `Examining`.
     """
-
-    tolerance: ClassVar[float] = 1e-5
-    device_tolerance: ClassVar[float] = 0.02
-    any_bytes: ClassVar[bool] = False
-
-    @abstractmethod
-    def analyzer(self) -> Analyzer[Any]:
-        """A new one, not loaded. Its weights are found by themselves where they are packed; else set them here."""
-
-    @abstractmethod
-    def samples(self) -> Sequence[Sample]:
-        """Files of the types that it takes, small; two or more with a finding, that differ."""
-
-    # The tests, as pytest finds them.
 
     def test_the_manifest_is_complete(self) -> None:
         """Title, description, domain, sources, licence, labels; weights with source, sha256 and licence."""
-        _none(faults_of_manifest(self._new().manifest))
+        none(faults_of_manifest(self._new().manifest))
 
     def test_the_weights_are_those_that_the_manifest_declares(self) -> None:
         """Each file is there and has the declared hash and size."""
         analyzer = self._new()
-        _none(faults_of_files(analyzer.manifest, analyzer.weights))
+        none(faults_of_files(analyzer.manifest, analyzer.weights))
 
     def test_the_samples_are_of_types_that_it_takes(self) -> None:
         """At least two of them end with a finding."""
         samples, manifest = self.samples(), self._new().manifest
-        _none(f"{sample}: not taken" for sample in samples if not manifest.takes(sample.media_type))
-        _none(f"{sample}: larger than max_bytes" for sample in samples if len(sample.content) > manifest.max_bytes)
+        none(f"{sample}: not taken" for sample in samples if not manifest.takes(sample.media_type))
+        none(f"{sample}: larger than max_bytes" for sample in samples if len(sample.content) > manifest.max_bytes)
         contents = {sample.content for sample in samples if sample.outcome == "finding"}
         assert len(contents) >= 2, "give two or more different samples that end with a finding"
 
@@ -75,7 +52,7 @@ class AnalyzerConformance(ABC):
                 assert isinstance(ended, PermanentAnalyzerError), f"{sample}: {ended!r}"
             else:
                 assert isinstance(ended, Finding), f"{sample}: {ended!r}"
-                _none(f"{sample}: {fault}" for fault in faults_of_finding(analyzer.manifest, ended))
+                none(f"{sample}: {fault}" for fault in faults_of_finding(analyzer.manifest, ended))
                 assert sample.label in (None, ended.label), f"{sample}: {ended.label}, not {sample.label}"
 
     def test_a_batch_says_what_one_by_one_says(self) -> None:
@@ -86,7 +63,7 @@ class AnalyzerConformance(ABC):
             together = self._infer(analyzer, [prepared for _, prepared in batch])
             for (sample, _), one, many in zip(batch, alone, together, strict=True):
                 found = differences(verdict_of(one), verdict_of(many), self.tolerance)
-                _none(f"{sample}, alone and in a batch of {len(batch)}: {each}" for each in found)
+                none(f"{sample}, alone and in a batch of {len(batch)}: {each}" for each in found)
 
     def test_wrong_media_raise_errors_of_the_sdk(self) -> None:
         """Empty, noise, zeros, something else: an AnalyzerError, and nothing else."""
@@ -96,7 +73,7 @@ class AnalyzerConformance(ABC):
                 ended = self._examined(analyzer, sample)
                 if isinstance(ended, Finding):
                     assert self.any_bytes, f"{sample} has a finding; set any_bytes if that is meant"
-                    _none(f"{sample}: {fault}" for fault in faults_of_finding(analyzer.manifest, ended))
+                    none(f"{sample}: {fault}" for fault in faults_of_finding(analyzer.manifest, ended))
 
     def test_truncated_files_end_with_an_error_of_the_sdk_or_a_finding(self) -> None:
         """Broken off at several places: an AnalyzerError or a finding within the manifest, and nothing else."""
@@ -105,7 +82,7 @@ class AnalyzerConformance(ABC):
             for sample in truncated(whole_one):
                 ended = self._examined(analyzer, sample)
                 if isinstance(ended, Finding):
-                    _none(f"{sample}: {fault}" for fault in faults_of_finding(analyzer.manifest, ended))
+                    none(f"{sample}: {fault}" for fault in faults_of_finding(analyzer.manifest, ended))
 
     def test_preparing_needs_the_settings_and_the_file_alone(self) -> None:
         """It runs in a process without weights where `load` is never called; its result travels as a pickle."""
@@ -126,7 +103,7 @@ class AnalyzerConformance(ABC):
         for sample, prepared in cases:
             ours, theirs = (self._infer(each, [prepared])[0] for each in (analyzer, other))
             found = differences(whole(ours), whole(theirs), self.tolerance)
-            _none(f"{sample}, by another instance: {each}" for each in found)
+            none(f"{sample}, by another instance: {each}" for each in found)
 
     def test_it_can_be_moved_to_another_device(self) -> None:
         """`load` again: to the CPU, to CUDA where it is, and back."""
@@ -134,13 +111,13 @@ class AnalyzerConformance(ABC):
         self._load(analyzer, "cpu")
         cases = self._cases(analyzer)
         before = [self._infer(analyzer, [prepared])[0] for _, prepared in cases]
-        for device in (*_others(), "cpu"):
+        for device in (*other_devices(), "cpu"):
             self._load(analyzer, device)
             after = [self._infer(analyzer, [prepared])[0] for _, prepared in cases]
             tolerance = self.tolerance if device == "cpu" else self.device_tolerance
             for (sample, _), one, other in zip(cases, before, after, strict=True):
                 found = differences(verdict_of(one), verdict_of(other), tolerance)
-                _none(f"{sample}, moved to {device}: {each}" for each in found)
+                none(f"{sample}, moved to {device}: {each}" for each in found)
 
     def test_artifacts_are_what_they_say(self) -> None:
         """Names, titles, media types, and bytes that can be read as such."""
@@ -149,14 +126,14 @@ class AnalyzerConformance(ABC):
             (finding,) = self._infer(analyzer, [prepared])
             with gradients_off():
                 renderings = list(analyzer.explain(prepared, finding))
-            _none(f"{sample}: {fault}" for fault in faults_of_artifacts(renderings))
+            none(f"{sample}: {fault}" for fault in faults_of_artifacts(renderings))
 
     def test_files_are_left_as_they_are(self) -> None:
         """Another analyzer reads the same copy; nothing is written beside it."""
         analyzer = self._loaded()
         for sample in self.samples():
             with media_of(sample) as media:
-                _prepared_or_error(analyzer, media)
+                prepared_or_error(analyzer, media)
                 assert media.path.read_bytes() == sample.content, f"{sample}: its bytes were changed"
                 assert list(media.path.parent.iterdir()) == [media.path], f"{sample}: something was left beside it"
 
@@ -166,92 +143,10 @@ class AnalyzerConformance(ABC):
         for sample in self.samples():
             began = time.monotonic()
             with media_of(sample) as media:
-                prepared = _prepared_or_error(analyzer, media)
+                prepared = prepared_or_error(analyzer, media)
             if sample.outcome == "finding":
                 (finding,) = self._infer(analyzer, [prepared])
                 with gradients_off():
                     list(analyzer.explain(prepared, finding))
             took = time.monotonic() - began
             assert took <= analyzer.manifest.time_limit_s, f"{sample}: {took:.1f} s"
-
-    # How they do it.
-
-    def _new(self) -> Analyzer[Any]:
-        analyzer = self.analyzer()
-        if not analyzer.weights:
-            analyzer.weights = packed_weights(analyzer.manifest)
-        return analyzer
-
-    def _loaded(self) -> Analyzer[Any]:
-        """One for all tests of the class: loading may take long."""
-        kind = type(self)
-        ready: Analyzer[Any] | None = kind.__dict__.get("_ready")
-        if ready is None:
-            ready = self._new()
-            self._load(ready, "cpu")
-            kind._ready = ready  # type: ignore[attr-defined]  # each class has its own
-        return ready
-
-    def _load(self, analyzer: Analyzer[Any], device: str) -> None:
-        with gradients_off():
-            analyzer.load(device)
-
-    def _cases(self, analyzer: Analyzer[Any]) -> list[Case]:
-        cases = []
-        for sample in self.samples():
-            if sample.outcome == "finding":
-                with media_of(sample) as media:
-                    cases.append((sample, analyzer.prepare(media)))
-        return cases
-
-    def _batches(self, analyzer: Analyzer[Any], cases: Sequence[Case]) -> list[list[Case]]:
-        """As the engine would make them: of one key, none larger than `max_batch`."""
-        by_key: dict[Hashable, list[Case]] = {}
-        for sample, prepared in cases:
-            by_key.setdefault(analyzer.batch_key(prepared), []).append((sample, prepared))
-        most = analyzer.max_batch or len(cases)
-        return [group[at : at + most] for group in by_key.values() for at in range(0, len(group), most)]
-
-    def _infer(self, analyzer: Analyzer[Any], batch: Sequence[Any]) -> list[Finding]:
-        with gradients_off():
-            findings = analyzer.infer(batch)
-        assert isinstance(findings, list), f"infer returned {type(findings).__name__}, not a list"
-        assert len(findings) == len(batch), f"infer returned {len(findings)} findings for {len(batch)} items"
-        return findings
-
-    def _examined(self, analyzer: Analyzer[Any], sample: Sample) -> Finding | AnalyzerError:
-        """How its analysis ends. What is no error of the SDK is a fault."""
-        with media_of(sample) as media:
-            try:
-                return self._infer(analyzer, [analyzer.prepare(media)])[0]
-            except AnalyzerError as error:
-                return error
-            except AssertionError:
-                raise
-            except Exception as error:
-                raise AssertionError(f"{sample}: {type(error).__name__}: {error}; no error of assay.sdk") from error
-
-    def _same(self, analyzer: Analyzer[Any], one: Sequence[Case], other: Sequence[Case], how: str) -> None:
-        assert len(one) == len(other)
-        for (sample, first), (_, second) in zip(one, other, strict=True):
-            findings = [self._infer(analyzer, [prepared])[0] for prepared in (first, second)]
-            found = differences(whole(findings[0]), whole(findings[1]), self.tolerance)
-            _none(f"{sample}, {how}: {each}" for each in found)
-
-
-def _none(faults: Iterable[str]) -> None:
-    found = list(faults)
-    assert not found, "\n".join(found)
-
-
-def _prepared_or_error(analyzer: Analyzer[Any], media: Any) -> Any:
-    try:
-        return analyzer.prepare(media)
-    except AnalyzerError as error:
-        return error
-
-
-def _others() -> list[str]:
-    """CUDA, where the analyzer uses torch and it is there."""
-    torch: Any = sys.modules.get("torch")
-    return ["cuda:0"] if torch is not None and torch.cuda.is_available() else []
