@@ -20,6 +20,8 @@ ENTRY_POINTS = """\
 brightness = assay_test_analyzers.brightness:Brightness
 hostile = assay_test_analyzers.hostile:Hostile
 without-weights = assay_test_analyzers.hostile:WithoutWeights
+wrong-weights = assay_test_analyzers.weighty:WrongWeights
+pulled = assay_test_analyzers.weighty:Pulled
 not-importable = assay_test_analyzers.nowhere:Nothing
 gated = assay_test_analyzers.hostile:Gated
 """
