@@ -38,6 +38,7 @@ class AnalyzerManifest(Body):
     labels: tuple[str, ...] = Field(min_length=1, description="Every label that its verdicts may carry")
     max_bytes: int = Field(default=256 * 1024 * 1024, gt=0, description="Larger files are not in its plan")
     time_limit_s: float = Field(default=120.0, gt=0, description="From started to a verdict; beyond it: timed_out")
+    derives: bool = Field(default=False, description="True: it takes files out of others, to be examined themselves")
     weights: tuple[Weights, ...] = ()
     licence: str = Field(default="Apache-2.0", description="Of its code")
     domain: str = Field(description="On what it was evaluated, and where its scores mean little")

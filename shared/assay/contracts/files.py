@@ -49,6 +49,13 @@ class FileDerived(FileEvent):
         "then the run is complete at once"
     )
     deadline: AwareDatetime
+    room_files: int | None = Field(
+        default=None,
+        ge=0,
+        description="How many files may be found inside it, at all depths together: its share of what the uploaded "
+        "file had; null: as of an uploaded file",
+    )
+    room_bytes: int | None = Field(default=None, ge=0, description="The bytes of all these files together, likewise")
 
     @property
     def event_id(self) -> UUID:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.contracts.analyzers import AnalyzerManifest
 from assay.contracts.verdicts import Evidence
+from assay.sdk.derived import NO_ROOM, DerivedFile, Room
 
 Prepared = TypeVar("Prepared")
 
@@ -22,12 +23,16 @@ class NoSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """One file to examine. `path` is a local copy, read-only for the analyzer; its name says nothing."""
+    """One file to examine. `path` is a local copy, read-only for the analyzer; its name says nothing.
+
+    room: how much may be taken out of it; nothing for an analyzer whose manifest does not say `derives`.
+    """
 
     path: Path
     media_type: str
     size: int
     sha256: str
+    room: Room = NO_ROOM
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class Finding:
     confidence  0..1, how far to trust the score on a file like this
     evidence    strongest first, in plain sentences
     details     JSON values only: what was measured, in the analyzer's own terms (small; large ones are artifacts)
+    derived     files that it found inside, each to be judged like any other; its manifest says `derives`. What is more
+                than `Media.room`, empty, or there twice is dropped
     """
 
     label: str
@@ -49,6 +56,7 @@ class Finding:
     confidence: float
     evidence: tuple[Evidence, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
+    derived: tuple[DerivedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
