@@ -2,15 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from uuid import uuid4
+from collections.abc import Awaitable, Callable
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from support.stacks import RunningParts
-from support.topics import kafka_settings, reading
+from support.consuming import Bench, eventually, text_of
+from support.topics import reading
 
 from assay.contracts.cloudevents import header
 from assay.contracts.dead_letters import (
@@ -20,102 +17,11 @@ from assay.contracts.dead_letters import (
     ORIGIN_HEADER,
     REDRIVE_GROUP_HEADER,
 )
-from assay.contracts.topics import DEAD_LETTERS, Topic
-from assay.shared import backoff
-from assay.shared.consuming import Delivery, Handler, Ordering, ParallelConsumer, PermanentError, TransientError
-from assay.shared.kafka import Publisher, build_broker, connection, ensure_topics
+from assay.contracts.topics import DEAD_LETTERS
+from assay.shared.consuming import Delivery, Ordering, PermanentError, TransientError
+from assay.shared.kafka import Publisher
 
-LIMIT_S = 30.0
-
-
-async def eventually(fact: Callable[[], object], what: str) -> None:
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            while not fact():  # noqa: ASYNC110  # facts of any kind, not events of ours
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"not in {LIMIT_S:.0f} s: {what}") from None
-
-
-class Bench:
-    """A topic and a group of one test's own."""
-
-    def __init__(self, environment: dict[str, str], publisher: Publisher) -> None:
-        self.settings = kafka_settings(environment)
-        self.environment = environment
-        self.publisher = publisher
-        self.topic = f"test.{uuid4()}"
-        self.group = f"test-{uuid4()}"
-
-    async def send(self, *values: str, key: str = "k", headers: list[tuple[str, bytes | None]] | None = None) -> None:
-        for value in values:
-            await self.publisher.send(self.topic, key.encode(), value.encode(), headers or [])
-
-    @asynccontextmanager
-    async def member(self, handler: Handler, **options: object) -> AsyncIterator[ParallelConsumer]:
-        """A running member of the group; drained at the end."""
-        broker = build_broker(self.settings, client_id="test")
-        consumer = ParallelConsumer(
-            broker,
-            topics=(self.topic,),
-            group=self.group,
-            handler=handler,
-            publisher=self.publisher,
-            **options,  # type: ignore[arg-type]
-        )
-        await consumer.start()
-        await broker.start()
-        try:
-            yield consumer
-        finally:
-            await consumer.stop(timeout_s=5)
-            await broker.stop()
-
-    async def committed(self) -> dict[int, int]:
-        """What the group has committed, by partition."""
-        admin = AIOKafkaAdminClient(**connection(self.settings))
-        await admin.start()
-        try:
-            offsets = await admin.list_consumer_group_offsets(self.group)
-            return {each.partition: found.offset for each, found in offsets.items() if each.topic == self.topic}
-        finally:
-            await admin.close()
-
-    async def committed_sum(self) -> int:
-        return sum((await self.committed()).values())
-
-
-@pytest.fixture(scope="module")
-async def publisher(stack: RunningParts) -> AsyncIterator[Publisher]:
-    settings = kafka_settings(stack.environment())
-    await ensure_topics(settings, [DEAD_LETTERS])
-    publisher = Publisher(settings, source="/assay/tests")
-    await publisher.start()
-    yield publisher
-    await publisher.stop()
-
-
-@pytest.fixture
-async def bench(stack: RunningParts, publisher: Publisher) -> Bench:
-    bench = Bench(stack.environment(), publisher)
-    await ensure_topics(bench.settings, [Topic(bench.topic, "of a test", 1)])
-    return bench
-
-
-@pytest.fixture
-async def wide_bench(stack: RunningParts, publisher: Publisher) -> Bench:
-    bench = Bench(stack.environment(), publisher)
-    await ensure_topics(bench.settings, [Topic(bench.topic, "of a test", 6)])
-    return bench
-
-
-@pytest.fixture(autouse=True)
-def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST_S", 0.005)
-
-
-def text_of(delivery: Delivery) -> str:
-    return (delivery.value or b"").decode()
+pytestmark = pytest.mark.usefixtures("short_backoff")
 
 
 async def test_handlers_may_finish_out_of_order_but_commits_do_not(bench: Bench) -> None:

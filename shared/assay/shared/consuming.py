@@ -272,7 +272,9 @@ class ParallelConsumer:
             if self._turn_of is not None:
                 turn = self._turn_of(record)
         except Exception as error:  # a record may be anything; the handler will tell what is wrong with it
-            log.info("turn_not_told", group=self._group, topic=record.topic, offset=record.offset, exc_info=error)
+            log.info(
+                "turn_not_told", group=self._group, topic=record.topic, offset=record.offset, reason=repr(error)[:200]
+            )
         return Job(
             record=record,
             held=held,

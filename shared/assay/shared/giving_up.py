@@ -12,6 +12,7 @@ from assay.shared import metrics
 from assay.shared.clock import now
 from assay.shared.delivery import Delivery, GaveUp, WaitsOut
 from assay.shared.kafka import Publisher
+from assay.shared.tracebacks import Tracebacks
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +41,7 @@ class GivingUp:
         self._waits_out = waits_out
         self._at_most = at_most
         self._within_s = within_s
+        self._tracebacks = Tracebacks()
         self._times: deque[float] = deque()
         self.has_stopped = False
 
@@ -75,7 +77,7 @@ class GivingUp:
             partition=delivery.partition,
             offset=delivery.offset,
             ce_type=event_type(delivery.headers),
-            exc_info=error,
+            **self._tracebacks.of(error),
         )
         if self._gave_up is not None:
             try:
@@ -83,7 +85,7 @@ class GivingUp:
             except Exception as failure:
                 if self._waits_out(failure):
                     raise
-                log.error("end_not_said", group=self._group, topic=delivery.topic, exc_info=failure)
+                log.error("end_not_said", group=self._group, topic=delivery.topic, **self._tracebacks.of(failure))
         await self._store(delivery, error)
         metrics.DEAD_LETTERS.labels(group=self._group, topic=delivery.topic).inc()
 

@@ -19,6 +19,7 @@ from assay.shared.giving_up import GivingUp
 from assay.shared.holding import CRASHES_ALLOWED, HeldPartition, Job
 from assay.shared.isolation import Isolation
 from assay.shared.scheduling import Schedule
+from assay.shared.tracebacks import Tracebacks
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,7 @@ class Handling:
         self._suspects: list[tuple[int, int, Job]] = []
         self._hunt: asyncio.Task[None] | None = None
         self._in_handler = 0
+        self._tracebacks = Tracebacks()
         self._moved_at = time.monotonic()
         self._is_draining = False
         self._in_flight = metrics.IN_FLIGHT.labels(group=group)
@@ -296,7 +298,7 @@ class Handling:
             partition=delivery.partition,
             offset=delivery.offset,
             attempt=delivery.attempt,
-            exc_info=error,
+            **self._tracebacks.of(error),
         )
         self._try_again(job)
         return None
@@ -310,7 +312,9 @@ class Handling:
         try:
             await self._giving_up.give_up(delivery, error)
         except Exception as failure:
-            log.warning("dead_letter_postponed", group=self._group, topic=delivery.topic, exc_info=failure)
+            log.warning(
+                "dead_letter_postponed", group=self._group, topic=delivery.topic, **self._tracebacks.of(failure)
+            )
             self._try_again(job)
             return None
         return "dead_letter"
