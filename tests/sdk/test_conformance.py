@@ -1,5 +1,6 @@
 """The suite passes what conforms, and finds each thing that does not."""
 
+import dataclasses
 import itertools
 import json
 import time
@@ -11,6 +12,7 @@ import pytest
 from assay.sdk import (
     Analyzer,
     AnalyzerManifest,
+    DerivedFile,
     Evidence,
     Finding,
     Media,
@@ -177,6 +179,15 @@ class Litters(Numbers):
         return super().prepare(media)
 
 
+class DerivesWithoutSaying(Numbers):
+    def judge(self, numbers: list[float]) -> Finding:
+        return dataclasses.replace(super().judge(numbers), derived=(DerivedFile(b"[0.5]"),))
+
+
+class DerivesTooMuch(DerivesWithoutSaying):
+    manifest = MANIFEST.model_copy(update={"derives": True})
+
+
 class Slow(Numbers):
     manifest = MANIFEST.model_copy(update={"time_limit_s": 0.01})
 
@@ -214,6 +225,8 @@ class WithoutItsWeights(Numbers):
         (StaysWhereItIs, "it_can_be_moved", "moved to cpu: label: 'no_findings' and 'large'"),
         (DrawsBadly, "artifacts_are", "it is not image/png: it has no first or no last chunk"),
         (NamesBadly, "artifacts_are", "the artifact '../map': name: String should match"),
+        (DerivesWithoutSaying, "each_sample_ends", "the manifest does not say `derives`"),
+        (DerivesTooMuch, "derived_files_keep", "1 derived files; there is room for 0"),
         (Litters, "files_are_left", "something was left beside it"),
         (Slow, "the_time_limit", "bytes of application/json: 0.0 s"),
     ],

@@ -3,14 +3,19 @@
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 from assay.sdk.analyzer import Analyzer, Finding, Media
 from assay.sdk.conformance.findings import differences, whole
 from assay.sdk.conformance.samples import Sample, media_of
+from assay.sdk.derived import Room
 from assay.sdk.errors import AnalyzerError
 from assay.sdk.packed import packed_weights
 from assay.sdk.torch import gradients_off
+
+ROOM = Room(files=64, bytes=64 << 20)
+"""What an analyzer that derives files may take out of a sample."""
 
 Case = tuple[Sample, Any]
 """A sample, and what `prepare` made of it."""
@@ -56,11 +61,14 @@ class Examining(ABC):
         with gradients_off():
             analyzer.load(device)
 
+    def _media(self, analyzer: Analyzer[Any], sample: Sample) -> AbstractContextManager[Media]:
+        return media_of(sample, ROOM if analyzer.manifest.derives else Room())
+
     def _cases(self, analyzer: Analyzer[Any]) -> list[Case]:
         cases = []
         for sample in self.samples():
             if sample.outcome == "finding":
-                with media_of(sample) as media:
+                with self._media(analyzer, sample) as media:
                     cases.append((sample, analyzer.prepare(media)))
         return cases
 
@@ -81,7 +89,7 @@ class Examining(ABC):
 
     def _examined(self, analyzer: Analyzer[Any], sample: Sample) -> Finding | AnalyzerError:
         """How its analysis ends. What is no error of the SDK is a fault."""
-        with media_of(sample) as media:
+        with self._media(analyzer, sample) as media:
             try:
                 return self._infer(analyzer, [analyzer.prepare(media)])[0]
             except AnalyzerError as error:

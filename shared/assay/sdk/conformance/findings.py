@@ -1,5 +1,6 @@
 """Does a finding say what its manifest allows, and do two findings say the same?"""
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from typing import Any
 from assay.contracts.analyzers import AnalyzerManifest
 from assay.contracts.verdicts import INCONCLUSIVE
 from assay.sdk.analyzer import Finding
+from assay.sdk.derived import Room
 
 
 def faults_of_finding(manifest: AnalyzerManifest, finding: Finding) -> Iterator[str]:
@@ -25,6 +27,8 @@ def faults_of_finding(manifest: AnalyzerManifest, finding: Finding) -> Iterator[
     for evidence in finding.evidence:
         if not math.isfinite(evidence.weight):
             yield f"the evidence {evidence.text!r} has no finite weight"
+    if finding.derived and not manifest.derives:
+        yield "it derives files, and the manifest does not say `derives`"
     for name, value in (("details", finding.details), ("evidence", [each.where for each in finding.evidence])):
         try:
             json.dumps(value, allow_nan=False)
@@ -46,7 +50,19 @@ def verdict_of(finding: Finding) -> dict[str, Any]:
 def whole(finding: Finding) -> dict[str, Any]:
     """All of a finding, for one and the same batch."""
     evidence = [each.model_dump(mode="json") for each in finding.evidence]
-    return verdict_of(finding) | {"evidence": evidence, "details": finding.details}
+    derived = [hashlib.sha256(each.data).hexdigest() for each in finding.derived]
+    return verdict_of(finding) | {"evidence": evidence, "details": finding.details, "derived": derived}
+
+
+def faults_of_derived(finding: Finding, room: Room) -> Iterator[str]:
+    """One line for each limit that the derived files pass. The engine would drop what is too much."""
+    sizes = [len(each.data) for each in finding.derived]
+    if len(sizes) > room.files:
+        yield f"{len(sizes)} derived files; there is room for {room.files}"
+    if sum(sizes) > room.bytes:
+        yield f"{sum(sizes)} bytes in derived files; there is room for {room.bytes}"
+    if 0 in sizes:
+        yield "a derived file is empty"
 
 
 def differences(one: Any, other: Any, tolerance: float, at: str = "") -> Iterator[str]:

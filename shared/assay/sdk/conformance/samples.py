@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from assay.sdk.analyzer import Media
+from assay.sdk.derived import Room
 
 CUTS = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9)
 
@@ -35,13 +36,13 @@ class Sample:
 
 
 @contextmanager
-def media_of(sample: Sample) -> Iterator[Media]:
+def media_of(sample: Sample, room: Room) -> Iterator[Media]:
     """The sample as a file that may only be read, alone in a folder, for the block."""
     with TemporaryDirectory(prefix="assay-conformance-") as folder:
         path = Path(folder, "content")
         path.write_bytes(sample.content)
         path.chmod(0o400)
-        yield Media(path, sample.media_type, len(sample.content), hashlib.sha256(sample.content).hexdigest())
+        yield Media(path, sample.media_type, len(sample.content), hashlib.sha256(sample.content).hexdigest(), room)
 
 
 def wrong(media_type: str) -> Sequence[Sample]:

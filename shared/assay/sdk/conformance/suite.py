@@ -5,10 +5,17 @@ import time
 
 from assay.sdk.analyzer import Finding
 from assay.sdk.conformance.artifacts import faults_of_artifacts
-from assay.sdk.conformance.examining import Examining, none, other_devices, prepared_or_error
-from assay.sdk.conformance.findings import differences, faults_of_finding, verdict_of, whole
+from assay.sdk.conformance.examining import ROOM, Examining, none, other_devices, prepared_or_error
+from assay.sdk.conformance.findings import (
+    differences,
+    faults_of_derived,
+    faults_of_finding,
+    verdict_of,
+    whole,
+)
 from assay.sdk.conformance.manifests import faults_of_files, faults_of_manifest
 from assay.sdk.conformance.samples import media_of, truncated, wrong
+from assay.sdk.derived import Room
 from assay.sdk.errors import NotApplicableError, PermanentAnalyzerError
 from assay.sdk.torch import gradients_off
 
@@ -128,11 +135,23 @@ class AnalyzerConformance(Examining):
                 renderings = list(analyzer.explain(prepared, finding))
             none(f"{sample}: {fault}" for fault in faults_of_artifacts(renderings))
 
+    def test_derived_files_keep_within_the_room(self) -> None:
+        """With room, with room for one file, for few bytes, and with none, as where files lie too deep."""
+        analyzer = self._loaded()
+        rooms = (ROOM, Room(files=1, bytes=ROOM.bytes), Room(files=ROOM.files, bytes=16), Room())
+        for sample in self.samples():
+            if sample.outcome != "finding":
+                continue
+            for room in rooms if analyzer.manifest.derives else rooms[-1:]:
+                with media_of(sample, room) as media:
+                    (finding,) = self._infer(analyzer, [analyzer.prepare(media)])
+                none(f"{sample}: {fault}" for fault in faults_of_derived(finding, room))
+
     def test_files_are_left_as_they_are(self) -> None:
         """Another analyzer reads the same copy; nothing is written beside it."""
         analyzer = self._loaded()
         for sample in self.samples():
-            with media_of(sample) as media:
+            with self._media(analyzer, sample) as media:
                 prepared_or_error(analyzer, media)
                 assert media.path.read_bytes() == sample.content, f"{sample}: its bytes were changed"
                 assert list(media.path.parent.iterdir()) == [media.path], f"{sample}: something was left beside it"
@@ -142,7 +161,7 @@ class AnalyzerConformance(Examining):
         analyzer = self._loaded()
         for sample in self.samples():
             began = time.monotonic()
-            with media_of(sample) as media:
+            with self._media(analyzer, sample) as media:
                 prepared = prepared_or_error(analyzer, media)
             if sample.outcome == "finding":
                 (finding,) = self._infer(analyzer, [prepared])
