@@ -11,6 +11,7 @@ import httpx
 
 from assay.contracts import (
     AnalysisCompleted,
+    AnalysisExplained,
     AnalysisFailed,
     AnalysisProgressed,
     AnalysisStarted,
@@ -147,6 +148,10 @@ class Story:
             },
         )
 
+    def explained(self, analyzer: str, *artifacts: Artifact, **more: Any) -> AnalysisExplained:
+        said = {"run_id": self.run_id, "attempt": 1, **more}
+        return AnalysisExplained(**self._base(), analyzer=analyzer, artifacts=artifacts, **said)
+
     def failed(self, analyzer: str, code: str = "media_unreadable") -> AnalysisFailed:
         return AnalysisFailed(
             **self._base(), run_id=self.run_id, analyzer=analyzer, version="1.0.0", code=code, message="It is damaged."
@@ -155,13 +160,13 @@ class Story:
     def deleted(self) -> FileDeleted:
         return FileDeleted(**self._base())
 
-    def artifact(self, analyzer: str, data: bytes) -> Artifact:
+    def artifact(self, analyzer: str, data: bytes, name: str = "heatmap.png") -> Artifact:
         return Artifact(
-            name="heatmap.png",
+            name=name,
             media_type="image/png",
             size=len(data),
             sha256=SHA256,
-            key=f"files/{self.file_id}/runs/{self.run_id}/{analyzer}/heatmap.png",
+            key=f"files/{self.file_id}/runs/{self.run_id}/{analyzer}/{name}",
             title="Where it was edited.",
         )
 

@@ -62,7 +62,8 @@ async def test_the_object_has_exactly_the_names_of_the_design(client: Client, st
         "duration_ms", "device", "verdict", "error",
     }  # fmt: skip
     assert set(analysis["verdict"]) == {
-        "label", "score", "confidence", "claim", "evidence", "artifacts", "details", "weights_sha256", "reused_from",
+        "label", "score", "confidence", "claim", "evidence", "artifacts", "artifacts_follow", "details",
+        "weights_sha256", "reused_from",
     }  # fmt: skip
     assert set(body["run"]["report"]) == {"label", "claim", "score", "confidence", "summary", "evidence", "missing"}
     here = f"{PUBLIC_URL}/api/v1/files/{story.file_id}"

@@ -290,6 +290,12 @@ async def test_replaying_everything_changes_no_row(
     await lost.say(lost.derived(gone, "a-one", "a-two"), lost.completed("a-two"))
     await late.say(late.derived(waiting, "a-one", "a-two"))
     await waiting.say(waiting.completed("a-one", derived=(late.file_id,)))
+    # Artifacts that follow, and some that come where nothing waits for them.
+    seen = Story(publisher, client.owner)
+    await seen.say(seen.uploaded(), seen.requested("a-one", "a-two"))
+    await seen.say(seen.completed("a-one", artifacts_follow=True), seen.failed("a-two"))
+    for analyzer in ("a-one", "a-two", "a-three"):
+        await seen.say(seen.explained(analyzer, seen.artifact(analyzer, b"png")))
     # The same request on both lanes, said at different times: lanes have no common order, so a replay may swap them.
     for _ in range(5):
         twice = Story(publisher, client.owner)

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from assay.contracts import Artifact, Verdict
 from assay.contracts.topics import ANALYSES, FILES, FILES_BULK
-from assay.results.domain import FINAL
+from assay.results.domain import FINAL, TERMINAL
 from assay.results.errors import BadCursorError, UnknownArtifactError, UnknownRunError
 from assay.results.schemas import (
     AnalyzerList,
@@ -31,7 +31,7 @@ from assay.results.schemas import (
     TopicPositions,
 )
 from assay.results.tables import Analysis, File, Position, RegisteredAnalyzer, Run
-from assay.results.views import Found, Views
+from assay.results.views import Found, Views, artifacts_follow
 from assay.shared.clock import now
 from assay.shared.ids import made_at
 from assay.shared.problems import UnavailableError, UnknownFileError
@@ -193,15 +193,26 @@ class Library:
         return run
 
     async def artifact(self, owner_id: str, file_id: UUID, analyzer: str, name: str, number: int | None) -> Artifact:
-        """An artifact of the newest run, or of run `number`. Raises Unknown…Error."""
-        async with self._reading() as session:
-            await self._find(session, owner_id, file_id)
-            run = await self._run_of(session, file_id, number)
-            analysis = await session.get(Analysis, (run.run_id, analyzer))
-        if analysis is not None and analysis.verdict is not None:
-            for each in Verdict.model_validate(analysis.verdict).artifacts:
+        """An artifact of the newest run, or of run `number`; one that may be on its way is waited for, up to 5 s.
+
+        Raises Unknown…Error.
+        """
+        until = time.monotonic() + WAIT_S
+        while True:
+            async with self._reading() as session:
+                await self._find(session, owner_id, file_id)
+                run = await self._run_of(session, file_id, number)
+                analysis = await session.get(Analysis, (run.run_id, analyzer))
+            if analysis is None:
+                break
+            for each in () if analysis.verdict is None else Verdict.model_validate(analysis.verdict).artifacts:
                 if each.name == name:
                     return each
+            # Who heard of it on a stream may be here before it is written.
+            may_come = analysis.status not in TERMINAL or artifacts_follow(run, analysis)
+            if not may_come or time.monotonic() > until:
+                break
+            await asyncio.sleep(ASK_AGAIN_S)
         raise UnknownArtifactError("This analysis made no such artifact. The verdict in the file's answer lists them.")
 
     async def analyzers(self) -> AnalyzerList:

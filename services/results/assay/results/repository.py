@@ -82,9 +82,14 @@ class Repository:
                 attempt=0,
                 sequence=0,
                 fraction=0.0,
+                artifacts_follow=False,
             )
             self.session.add(analysis)
         return analysis
+
+    async def known_analysis(self, run_id: UUID, analyzer: str) -> Analysis | None:
+        """The analysis' row; None where nothing was heard of it."""
+        return await self.session.get(Analysis, (run_id, analyzer))
 
     async def analyses(self, run_id: UUID) -> Sequence[Analysis]:
         """All of a run, by analyzer."""

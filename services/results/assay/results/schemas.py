@@ -40,6 +40,10 @@ class VerdictView(Schema):
     claim: str
     evidence: list[Evidence]
     artifacts: list[ArtifactView]
+    artifacts_follow: bool = Field(
+        description="True: more artifacts are being made; `assay.analysis.explained.v1` tells when they are there. "
+        "False at the run's deadline at the latest"
+    )
     details: dict[str, Any]
     weights_sha256: str | None
     reused_from: UUID | None

@@ -8,6 +8,7 @@ import structlog
 
 from assay.contracts import (
     AnalysisCompleted,
+    AnalysisExplained,
     AnalysisFailed,
     AnalysisProgressed,
     AnalysisStarted,
@@ -86,6 +87,8 @@ class RunService:
                 await self._derive(repository, event)
             case RunRequested():
                 await self._request(repository, event)
+            case AnalysisExplained():
+                await self._explain(repository, event)
             case AnalysisEvent():
                 await self._analysis(repository, event)
 
@@ -169,6 +172,15 @@ class RunService:
         elif run.status == "queued":
             run.status = "running"
             await self._show_newest_run(repository, file)
+
+    async def _explain(self, repository: Repository, event: AnalysisExplained) -> None:
+        """The artifacts of a verdict that did not wait for them. No run and no report depends on it.
+
+        It makes no row: where its `completed` was not read, or came second, there is no verdict that lacks them.
+        """
+        analysis = await repository.known_analysis(event.run_id, event.analyzer)
+        if analysis is not None and analysis.artifacts_follow:
+            _explain(analysis, event)
 
     async def _settle(self, repository: Repository, run: Run) -> None:
         """After any news of a run: conclude it if everything was heard, and let its file show where it stands."""
@@ -364,7 +376,17 @@ def _complete(analysis: Analysis, event: AnalysisCompleted) -> None:
     analysis.label, analysis.claim = verdict.label, verdict.claim
     analysis.score, analysis.confidence = verdict.score, verdict.confidence
     analysis.verdict = storable(verdict.model_dump(mode="json"))
+    analysis.artifacts_follow = event.artifacts_follow
     analysis.derived = list(event.derived)
+
+
+def _explain(analysis: Analysis, event: AnalysisExplained) -> None:
+    named = {each.name for each in event.artifacts}
+    verdict = Verdict.model_validate(analysis.verdict)
+    kept = [each for each in verdict.artifacts if each.name not in named]
+    whole = verdict.model_copy(update={"artifacts": (*kept, *event.artifacts)})
+    analysis.verdict = storable(whole.model_dump(mode="json"))
+    analysis.artifacts_follow = False
 
 
 def _fail(analysis: Analysis, event: AnalysisFailed) -> None:

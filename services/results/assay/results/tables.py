@@ -106,6 +106,8 @@ class Analysis(Base):
     score: Mapped[float | None]
     confidence: Mapped[float | None]
     verdict: Mapped[dict[str, Any] | None]
+    # True from `completed` until `explained`, where the verdict did not wait for its artifacts.
+    artifacts_follow: Mapped[bool] = mapped_column(server_default=text("false"))
     derived: Mapped[list[UUID] | None]
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]

@@ -18,6 +18,7 @@ from assay.results.schemas import (
     VerdictView,
 )
 from assay.results.tables import Analysis, File, Run
+from assay.shared.clock import now
 from assay.shared.ids import made_at
 
 # A derived file and the score of its newest run.
@@ -102,6 +103,7 @@ class Views:
                 )
                 for each in verdict.artifacts
             ],
+            artifacts_follow=artifacts_follow(run, analysis),
             details=verdict.details,
             weights_sha256=verdict.weights_sha256,
             reused_from=verdict.reused_from,
@@ -124,6 +126,11 @@ class Views:
     def _file_links(self, file_id: UUID) -> FileLinks:
         address = f"{self._origin}/api/v1/files/{file_id}"
         return FileLinks(self=address, events=f"{address}/events", web=f"{self._origin}/files/{file_id}")
+
+
+def artifacts_follow(run: Run, analysis: Analysis) -> bool:
+    """Whether artifacts may still come. A worker that lost the file never sends them, so nobody waits for ever."""
+    return analysis.artifacts_follow and (run.deadline is None or now() < run.deadline)
 
 
 def _report(report: Report) -> ReportView:
