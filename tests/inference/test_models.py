@@ -142,6 +142,21 @@ def test_a_damaged_memory_costs_one_more_reading(tmp_path: Path, memory: bytes) 
     assert checks(path) == SHA256
 
 
+def test_another_content_in_the_package_is_told_with_what_helps(
+    store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "assay_wrong_package"
+    package.mkdir()
+    (package / "net.bin").write_bytes(b"others")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    wanted = weights("package:assay_wrong_package/net.bin")
+    said = f"{package / 'net.bin'} has not the sha256 {SHA256} .*; install the analyzer's package again$"
+    with pytest.raises(WeightsWrongError, match=said):
+        store.find("some-analyzer", wanted)
+    with pytest.raises(PullError, match=said):
+        pulled(store, wanted, url="https://example.invalid")
+
+
 # Fetching
 
 

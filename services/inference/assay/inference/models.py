@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.contracts import AnalyzerManifest, Weights
-from assay.sdk.packed import packed
+from assay.sdk.packed import SCHEME, packed
+
+REINSTALL = "install the analyzer's package again"
 
 
 class WeightsError(OSError):
@@ -98,7 +100,7 @@ class ModelStore:
         if wrong is not None:
             raise WeightsWrongError(
                 f"{wrong} has not the sha256 {weights.sha256} of the weights {weights.name}; "
-                f"remove it and run `assay models pull {analyzer}`"
+                + (REINSTALL if is_packed(weights) else f"remove it and run `assay models pull {analyzer}`")
             )
         raise WeightsMissingError(
             f"the weights {weights.name} (sha256 {weights.sha256}) are not in {self.folder}; "
@@ -113,13 +115,18 @@ class ModelStore:
         try:
             inside = packed(weights)
         except FileNotFoundError as error:
-            raise WeightsMissingError(f"{error}; install the analyzer's package again") from error
+            raise WeightsMissingError(f"{error}; {REINSTALL}") from error
         if inside is not None:
             yield inside
             return
         place = self.place(weights)
         yield place
         yield self.folder / place.name
+
+
+def is_packed(weights: Weights) -> bool:
+    """True where they lie in the analyzer's own package, so that there is nothing to fetch."""
+    return weights.url is not None and weights.url.startswith(SCHEME)
 
 
 def sha256_of(path: Path) -> str:

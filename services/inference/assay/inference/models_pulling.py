@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from assay.contracts import Weights
-from assay.inference.models import ModelStore, WeightsError, WeightsMissingError, sha256_of
+from assay.inference.models import ModelStore, WeightsError, is_packed, sha256_of
 from assay.inference.models_sources import NothingThereError, SourceError, opened, s3_settings
 from assay.inference.plugins import installed_manifests
 from assay.inference.scratch import is_owner_alive
@@ -44,11 +44,10 @@ class Puller:
         """The verified file, and whether it had to be fetched. Raises PullError."""
         try:
             return self._store.find(analyzer, weights), False
-        except WeightsMissingError as error:
-            if weights.url and weights.url.startswith("package:"):
+        except WeightsError as error:
+            # What else lies there does no harm: the right file goes to its own place.
+            if is_packed(weights):
                 raise PullError(str(error)) from error
-        except WeightsError:
-            pass  # something else lies there; the right file goes to its own place
         except OSError as error:
             raise PullError(f"{weights.name}: {error}") from error
         try:
