@@ -9,7 +9,7 @@ that an image runs the versions that the tests ran. Assay's own packages are lef
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -23,13 +23,14 @@ OWN = {
 HEADER = "# Compiled by `make requirements` from pyproject.toml and the checkout's requirements.txt.\n"
 
 
-def dependencies(folder: Path) -> Iterator[str]:
-    """What a package needs from outside, directly or through Assay's own packages."""
+def dependencies(folder: Path, extras: Iterable[str] = ()) -> Iterator[str]:
+    """What a package with these extras needs from outside, directly or through Assay's own packages."""
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for each in project["dependencies"]:
-        name = each.split("==")[0]
+    optional = project.get("optional-dependencies", {})
+    for each in [*project["dependencies"], *(one for extra in extras for one in optional[extra])]:
+        name, _, wanted = each.split("==")[0].removesuffix("]").partition("[")
         if name in OWN:
-            yield from dependencies(ROOT / OWN[name])
+            yield from dependencies(ROOT / OWN[name], wanted.split(",") if wanted else ())
         else:
             yield each
 

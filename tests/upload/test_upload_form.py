@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from support.uploads import jpeg
 
+from assay.shared.media_types import BLOCK_BYTES, MediaTypes, Sample
 from assay.shared.problems import MalformedBodyError
-from assay.upload.media_type import BLOCK_BYTES, MediaTypes, Sample
 from assay.upload.multipart import Form, boundary_of, parameters
 
 FORM = (

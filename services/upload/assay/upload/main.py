@@ -11,6 +11,7 @@ from assay.shared import database, http, logs, tracing
 from assay.shared.auth import Authenticator
 from assay.shared.health import Health
 from assay.shared.kafka import Publisher, build_broker, ensure_topics
+from assay.shared.media_types import MediaTypes
 from assay.shared.objects import ObjectStore
 from assay.shared.outbox import Outbox
 from assay.shared.settings import load
@@ -19,7 +20,6 @@ from assay.upload.backfill import Backfill
 from assay.upload.catalog import Catalog
 from assay.upload.consumers import build_consumer
 from assay.upload.derived import DerivedFiles
-from assay.upload.media_type import MediaTypes
 from assay.upload.retirement import Retirement
 from assay.upload.routes import build_router
 from assay.upload.runs import RunService

@@ -9,6 +9,7 @@ from assay.contracts import FileUploaded
 from assay.shared.clock import now
 from assay.shared.database import Transaction
 from assay.shared.ids import new_id
+from assay.shared.media_types import MediaTypes, Sample
 from assay.shared.objects import ObjectStore
 from assay.shared.outbox import Outbox
 from assay.shared.problems import Problem, UnavailableError
@@ -23,7 +24,6 @@ from assay.upload.errors import (
     TooManyFilesError,
 )
 from assay.upload.fields import Fields
-from assay.upload.media_type import MediaTypes, Sample
 from assay.upload.multipart import Part
 from assay.upload.outages import storage_errors
 from assay.upload.repository import FileRepository, IntentRepository

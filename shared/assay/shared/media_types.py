@@ -38,7 +38,7 @@ class Sample:
         self._head = bytearray()
         self._tail = bytearray()
 
-    def add(self, chunk: bytes) -> None:
+    def add(self, chunk: bytes | memoryview) -> None:
         """The next bytes of the file."""
         self.size += len(chunk)
         missing = BLOCK_BYTES - len(self._head)
@@ -66,7 +66,7 @@ class MediaType:
 
 
 class MediaTypes:
-    """Holds the model; make one per process (0.5 s)."""
+    """Holds the model; make one per process (0.5 s). The package magika comes with the extra `media-types`."""
 
     def __init__(self) -> None:
         self._magika = Magika()
