@@ -5,8 +5,10 @@ from uuid import UUID
 
 from assay.contracts import (
     AnalysisCompleted,
+    AnalysisExplained,
     AnalysisProgressed,
     AnalysisStarted,
+    Artifact,
     Event,
     FileDeleted,
     FileDerived,
@@ -89,14 +91,27 @@ class PlayedFile:
         )  # fmt: skip
         await self._send(derived, self._lane)
 
-    async def complete(self, analyzer: str = "noise", *, derived: tuple[UUID, ...] = ()) -> None:
+    async def complete(
+        self, analyzer: str = "noise", *, derived: tuple[UUID, ...] = (), artifacts_follow: bool = False
+    ) -> None:
         """It ends; with the last of the plan, and all that was found inside, results completes the run."""
         completed = AnalysisCompleted(
             occurred_at=now(), file_id=self.file_id, owner_id=self.owner, run_id=self.run_id, analyzer=analyzer,
             version="1.0.0", device="cpu", duration_ms=1, derived=derived,
             verdict=Verdict(label="no_findings", claim="manipulated", score=0.1, confidence=0.9),
+            artifacts_follow=artifacts_follow,
         )  # fmt: skip
         await self._send(completed)
+
+    async def explain(self, analyzer: str = "noise") -> None:
+        """Its heat map is stored."""
+        key = f"files/{self.file_id}/runs/{self.run_id}/{analyzer}/heatmap.png"
+        artifact = Artifact(name="heatmap.png", media_type="image/png", size=1, sha256=SHA256, key=key)
+        explained = AnalysisExplained(
+            occurred_at=now(), file_id=self.file_id, owner_id=self.owner, run_id=self.run_id, analyzer=analyzer,
+            attempt=1, artifacts=(artifact,),
+        )  # fmt: skip
+        await self._send(explained)
 
     async def delete(self) -> None:
         """The owner deletes it."""

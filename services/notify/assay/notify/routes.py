@@ -15,7 +15,11 @@ LastEventId = Annotated[
     str | None, Header(description="The id of the last event that was seen. The stream goes on after it.")
 ]
 Until = Annotated[
-    Literal["completed"] | None, Query(description="`completed`: the stream ends with the report of the current run")
+    Literal["completed"] | None,
+    Query(
+        description="`completed`: the stream ends with the report of the current run. Artifacts may follow later; "
+        "a stream without `until` has them, too"
+    ),
 ]
 
 STREAM: dict[int | str, dict[str, Any]] = {
