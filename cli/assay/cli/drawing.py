@@ -93,6 +93,19 @@ def _inside(derived: Json) -> Text:
     return line.append(f"{score:<12}{derived['media_type']}  {size(derived['size'] or 0)}  by {derived['derived_by']}")
 
 
+def artifacts(file: Json) -> list[Text]:
+    """What there is to look at, a line each; and for which verdicts more follows."""
+    lines = []
+    for analysis in (file.get("run") or {}).get("analyses", ()):
+        verdict = analysis.get("verdict") or {}
+        for each in verdict.get("artifacts", ()):
+            what = f"  {analysis['analyzer']}/{each['name']}  {size(each['size'])}"
+            lines.append(Text(f"{what}  {each['title']}" if each.get("title") else what))
+        if verdict.get("artifacts_follow"):
+            lines.append(Text(f"  {analysis['analyzer']}: artifacts follow; see `assay status {file['file_id']}`"))
+    return [Text("artifacts:"), *lines] if lines else []
+
+
 def found_inside(file: Json) -> int:
     """How many files the analyses that have ended name."""
     analyses = (file.get("run") or {}).get("analyses", ())

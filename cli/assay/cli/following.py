@@ -29,6 +29,11 @@ def apply(file: Json, kind: str, event: Json) -> Json:
         return {**file, "status": event["status"], "run": {**run, "status": event["status"], "report": event["report"]}}
     if kind == "assay.run.requested.v1":
         return {**file, "run": {**run, "analyses": _with(run["analyses"], event["plan"])}}
+    if kind == "assay.analysis.explained.v1":
+        analyses = [
+            _explained(each, event) if each["analyzer"] == event["analyzer"] else each for each in run["analyses"]
+        ]
+        return {**file, "run": {**run, "analyses": analyses}}
     changes = _changes(kind, event)
     if changes is None:
         return file
@@ -46,6 +51,23 @@ def _with(analyses: list[Json], names: list[str]) -> list[Json]:
     return [*analyses, *({"analyzer": name, "status": "queued", "stage": None, "fraction": 0.0} for name in missing)]
 
 
+def _explained(analysis: Json, event: Json) -> Json:
+    """The analysis with the artifacts that followed its verdict; the first that come, where any are to come."""
+    verdict = analysis.get("verdict")
+    if verdict is None or not verdict.get("artifacts_follow"):
+        return analysis
+    named = {each["name"] for each in event["artifacts"]}
+    kept = [each for each in verdict["artifacts"] if each["name"] not in named]
+    whole = {**verdict, "artifacts": [*kept, *event["artifacts"]], "artifacts_follow": False}
+    return {**analysis, "verdict": whole}
+
+
+def artifacts_follow(file: Json) -> bool:
+    """Whether any verdict of the newest run is still without its artifacts."""
+    verdicts = [each.get("verdict") for each in (file.get("run") or {}).get("analyses", ())]
+    return any(each.get("artifacts_follow") for each in verdicts if each)
+
+
 def _is_over(analysis: Json) -> bool:
     return analysis["status"] in ("completed", "failed")
 
@@ -58,7 +80,8 @@ def _changes(kind: str, event: Json) -> Json | None:
             return {"status": "running", "stage": event["stage"], "fraction": event["fraction"]}
         case "assay.analysis.completed.v1":
             over: Json = {"status": "completed", "fraction": 1.0, "duration_ms": event["duration_ms"]}
-            return {**over, **{name: event.get(name) for name in ("verdict", "version", "derived")}}
+            verdict = {**event["verdict"], "artifacts_follow": event.get("artifacts_follow", False)}
+            return {**over, "verdict": verdict, **{name: event.get(name) for name in ("version", "derived")}}
         case "assay.analysis.failed.v1":
             return {"status": "failed", "error": {"code": event["code"], "message": event["message"]}}
     return None

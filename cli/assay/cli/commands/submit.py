@@ -1,6 +1,7 @@
 """`assay submit`: upload files and follow them to their reports."""
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,11 @@ from assay.cli import drawing
 from assay.cli.client import Client, Json
 from assay.cli.connection import connect
 from assay.cli.errors import CommandError, UsageError
-from assay.cli.following import follow
+from assay.cli.following import artifacts_follow, follow
+
+# How long `--json` waits behind the report for artifacts that follow.
+ARTIFACTS_S = 10.0
+ASK_AGAIN_S = 0.2
 
 
 def submit(
@@ -74,13 +79,19 @@ def _follow(client: Client, accepted: Json, console: Console, *, quiet: bool) ->
                 if analysis["status"] in ("completed", "failed") and analysis["analyzer"] not in told:
                     told.add(analysis["analyzer"])
                     console.print(f"  {drawing.analysis_line(analysis)}", markup=False)
-    for line in [*drawing.report(file["run"]), *drawing.inside(file)]:
+    for line in [*drawing.report(file["run"]), *drawing.inside(file), *drawing.artifacts(file)]:
         console.print(line)
     console.print()
     return file
 
 
 def _last(client: Client, accepted: Json) -> Json:
+    """The answer of the API with the report; a program that asks once wants the artifacts too, if they come soon."""
     for _ in follow(client, accepted["file_id"]):
         pass
-    return client.get(f"/api/v1/files/{accepted['file_id']}")
+    until = time.monotonic() + ARTIFACTS_S
+    while True:
+        file = client.get(f"/api/v1/files/{accepted['file_id']}")
+        if not artifacts_follow(file) or time.monotonic() > until:
+            return file
+        time.sleep(ASK_AGAIN_S)

@@ -42,6 +42,9 @@ def _line(kind: str, event: dict[str, Any]) -> str:
     for conclusion in (event.get("verdict"), event.get("report")):
         if conclusion:
             words.append(conclusion["label"])
+    words.extend(each["name"] for each in event.get("artifacts", ()))
+    if event.get("artifacts_follow"):
+        words.append("artifacts follow")
     if event.get("derived"):
         words.append(f"{len(event['derived'])} found inside")
     if event.get("parent_file_id"):
