@@ -42,6 +42,7 @@ bench: environment  ## Measure speed beside baselines; writes .assay/bench.json 
 requirements: environment  ## Compile requirements.in into requirements.txt, and each image's own
 	@$(BIN)/uv pip compile --quiet --universal --no-header --python-version 3.11 requirements.in -o requirements.txt
 	@$(BIN)/python infra/requirements.py $(BIN)/uv
+	@$(BIN)/uv pip compile --quiet --universal --no-header --python-version 3.11 tests/bench/requirements.in -o tests/bench/requirements.txt
 
 clean:  ## Remove the environment and all caches; the data in .assay stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -8,14 +8,17 @@ is called ROW.
 import asyncio
 import logging
 import os
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable
 
+from bench.consumer import long_record, parallel_consumer, parallel_consumer_short
 from bench.engine import engine_efficiency, engine_efficiency_light
 from bench.gain import engine_batching_gain
 from bench.installation import MissingError
+from bench.product import OVERHEAD, interactive_under_backfill, overhead
 from bench.queues import (
     celery_latency,
     celery_throughput,
@@ -31,9 +34,14 @@ from bench.workplace import HOME, Workplace, workplace
 Measure = Callable[[Workplace], Awaitable[list[Row]]]
 
 MEASURES: dict[tuple[str, ...], Measure] = {
+    ("parallel_consumer", "parallel_consumer_with_failures"): parallel_consumer,
+    ("parallel_consumer_short", "parallel_consumer_short_with_failures"): parallel_consumer_short,
+    ("long_record",): long_record,
     ("engine_efficiency",): engine_efficiency,
     ("engine_efficiency_light",): engine_efficiency_light,
     ("engine_batching_gain",): engine_batching_gain,
+    OVERHEAD: overhead,
+    ("interactive_under_backfill",): interactive_under_backfill,
     ("celery_throughput",): celery_throughput,
     ("karton_throughput",): karton_throughput,
     ("celery_throughput_heavy",): celery_throughput_heavy,
@@ -58,6 +66,8 @@ def main(arguments: list[str]) -> int:
     # Kafka's client warns at each connection that the embedded stack does without TLS.
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {scale}", flush=True)
+    # What a row has started is stopped at Ctrl-C; let SIGTERM do the same.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     rows: list[Row] = []
     with workplace(scale) as place:
         missing = ""
