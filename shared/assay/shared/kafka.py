@@ -149,12 +149,14 @@ class Publisher:
         for topic in topics or event.topics:
             await self.send(topic, record.key, record.value, record.headers)
 
-    async def hand_over(self, event: Event) -> "asyncio.Future[None]":
-        """Send one event of one topic; the future ends with the acknowledgement.
+    async def hand_over(self, event: Event, *, topic: str | None = None) -> "asyncio.Future[None]":
+        """Send one event; the future ends with the acknowledgement.
 
         Events of one key that are handed over later are stored later, so only the last needs waiting for at once.
+        topic: to be named where the event has several.
         """
-        (topic,) = event.topics
+        if topic is None:
+            (topic,) = event.topics
         record = encode(event, source=self._source, carrier=tracing.carrier())
         return await self.enqueue(topic, record.key, record.value, record.headers)
 

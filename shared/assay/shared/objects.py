@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import io
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -110,8 +111,8 @@ class ObjectStore:
         """Raise where the store does not answer; for `/readyz`."""
         await self._call(self._client.head_bucket, Bucket=self.bucket)
 
-    async def put(self, key: str, data: bytes, *, media_type: str) -> None:
-        """Store a small object."""
+    async def put(self, key: str, data: "bytes | io.RawIOBase", *, media_type: str) -> None:
+        """Store an object with one request. data: bytes, or an open file that can seek."""
         await self._call(self._client.put_object, Bucket=self.bucket, Key=key, Body=data, ContentType=media_type)
 
     async def download(self, key: str, path: Path) -> str:

@@ -29,6 +29,10 @@ class Analysis:
     sha256: str
     object_key: str
     urgent: bool = True
+    plan: tuple[str, ...] = ()
+    depth: int = 0
+    room_files: int | None = None
+    room_bytes: int | None = None
 
     @classmethod
     def of(cls, request: Request, analyzer: str, *, urgent: bool = True) -> "Analysis":
@@ -44,6 +48,10 @@ class Analysis:
             sha256=request.sha256,
             object_key=request.object_key,
             urgent=urgent,
+            plan=request.plan,
+            depth=request.depth if isinstance(request, FileDerived) else 0,
+            room_files=request.room_files if isinstance(request, FileDerived) else None,
+            room_bytes=request.room_bytes if isinstance(request, FileDerived) else None,
         )
 
     def artifact_key(self, name: str) -> str:

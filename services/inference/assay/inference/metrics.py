@@ -16,4 +16,9 @@ BATCH_ITEMS = Histogram(
 )
 CACHE = Counter("assay_file_cache_total", "Files asked of the disk cache", ["outcome"])
 CHILDREN_LOST = Counter("assay_sandbox_children_lost_total", "Child processes that died or were killed", ["analyzer"])
+DERIVED = Counter(
+    "assay_derived_files_total",
+    "Files found inside others: announced, or left_out by the limits",
+    ["analyzer", "outcome"],
+)
 ANALYZERS_UP = Gauge("assay_analyzer_up", "1 while the analyzer takes work in this process", ["analyzer", "version"])

@@ -45,6 +45,22 @@ class SandboxSettings(Block):
     memory_mb: int = Field(default=2048, ge=64, description="Megabytes that one may take for one file (Linux)")
 
 
+class DerivedSettings(Block):
+    """How much is looked at of what is inside files."""
+
+    max_depth: int = Field(default=3, ge=0, le=16, description="So deep inside one another; 0: nothing inside files")
+    max_files: int = Field(default=100, ge=1, le=1000, description="Files that one analysis takes out of one file")
+    max_mb: int = Field(
+        default=512,
+        ge=1,
+        description="Megabytes of these files together; at most half of ASSAY_SANDBOX__MEMORY_MB",
+    )
+    tree_files: int = Field(
+        default=1000, ge=1, le=100_000, description="Files inside an uploaded one, at all depths together"
+    )
+    tree_mb: int = Field(default=2048, ge=1, description="Megabytes of all these files together")
+
+
 class EngineSettings(Block):
     """How work goes through the device."""
 
@@ -70,6 +86,7 @@ class Settings(ServiceSettings):
     cache: CacheSettings = Field(default_factory=CacheSettings)
     models: ModelSettings = Field(default_factory=ModelSettings)
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
+    derived: DerivedSettings = Field(default_factory=DerivedSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: CUDA where it is")
     device_memory_mb: int = Field(
