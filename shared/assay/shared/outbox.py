@@ -95,8 +95,8 @@ class Outbox:
     async def _write(self, session: AsyncSession, rows: list[dict[str, Any]]) -> None:
         if not rows:
             return
-        # One statement: ids are given in the order of its rows.
-        await session.execute(insert(self._table).values(rows))
+        # One after the other in one go: ids are given in the order of the rows.
+        await session.execute(insert(self._table), rows)
         await session.execute(text("SELECT pg_notify(:channel, '')").bindparams(channel=self._channel))
 
     @property

@@ -4,6 +4,8 @@ A page is short, its runs are committed in small transactions, and whoever drive
 held up for long, and a backfill that was broken off is begun again: files that were asked for are skipped.
 """
 
+import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 PAGE = 500
 TOGETHER = 50
+LONGEST_REST_S = 0.2
 AGAIN = "The database does not answer. Go on in a minute: what was requested is skipped then."
 
 
@@ -77,10 +80,13 @@ class Backfill:
         after: UUID | None = None
         for start in range(0, len(file_ids), TOGETHER):
             some = file_ids[start : start + TOGETHER]
+            began = time.monotonic()
             done = await self._request(analyzer, some, limit - requested, dry_run=dry_run)
             requested, skipped, after = requested + done.requested, skipped + done.skipped, done.after
             if requested >= limit:
                 break
+            # As much time for everybody else: people upload to this process meanwhile.
+            await asyncio.sleep(min(LONGEST_REST_S, time.monotonic() - began))
         was_last = after is None or (after == file_ids[-1] and len(file_ids) < PAGE)
         return Page(requested, skipped, None if was_last else after)
 

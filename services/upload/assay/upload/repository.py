@@ -127,7 +127,7 @@ class FileRepository:
             }
             for file_id, run in runs
         ]
-        await self._session.execute(insert(RunRow).values(rows))
+        await self._session.execute(insert(RunRow), rows)
 
     async def exists(self, file_id: UUID) -> bool:
         return await self._session.scalar(select(FileRow.file_id).where(FileRow.file_id == file_id)) is not None
