@@ -325,6 +325,7 @@ class ParallelConsumer:
         """
         # Nothing may come before it is known where to begin; aiokafka fetches while this listener runs.
         self._consumer().pause(*assigned)
+        await self._prepare_no_more()
         self._lose([held for partition, held in self._held.items() if partition not in assigned])
         for held in self._held.values():
             held.is_paused, held.is_ready = True, False
@@ -356,19 +357,19 @@ class ParallelConsumer:
         consumer = self._consumer()
         try:
             beginnings = await self._taking_over.begin(consumer, assigned, self._held)
+            self._lose([held for beginning in beginnings if (held := beginning.replaces) is not None])
+            for beginning in beginnings:
+                self._held[beginning.held.partition] = beginning.held
+            self._committer.is_clean = False
+            # That this process is at work must be known before its first record can kill it.
+            if not await self._committer.commit():
+                return False
+            for beginning in beginnings:
+                consumer.seek(beginning.held.partition, beginning.reads_from)
+                beginning.held.is_ready = True
         except Exception as error:  # of any part that is away; it must not end the consumer
             log.warning("start_postponed", group=self._group, exc_info=error)
             return False
-        self._lose([held for beginning in beginnings if (held := beginning.replaces) is not None])
-        self._committer.is_clean = False
-        for beginning in beginnings:
-            self._held[beginning.held.partition] = beginning.held
-        # That this process is at work must be known before its first record can kill it.
-        if not await self._committer.commit():
-            return False
         self._share_records = max(1, self._buffer_records // max(1, len(assigned)))
         self._share_bytes = max(1, self._buffer_bytes // max(1, len(assigned)))
-        for beginning in beginnings:
-            consumer.seek(beginning.held.partition, beginning.reads_from)
-            beginning.held.is_ready = True
         return True

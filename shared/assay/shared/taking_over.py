@@ -50,12 +50,29 @@ class TakingOver:
         stored = await self._commits(assigned) if self._starts_at is None else {}
         ends = await consumer.end_offsets(list(assigned))
         firsts = await consumer.beginning_offsets(list(assigned))
-        return [
-            self._begin_at_told(each, max(told[each], firsts[each]), held.get(each))
+        begun = [
+            begin_at_told(each, max(told[each], firsts[each]), held.get(each))
             if each in told
-            else self._begin_at_commit(each, stored.get(each), firsts[each], ends[each], held.get(each))
+            else begin_at_commit(
+                each,
+                stored.get(each),
+                author=self._author,
+                first=firsts[each],
+                end=ends[each],
+                known=held.get(each),
+            )
             for each in sorted(assigned)
         ]
+        for each in begun:
+            if each.held.cautious_below:
+                log.warning(
+                    "unclean_end",
+                    group=self._group,
+                    topic=each.held.partition.topic,
+                    partition=each.held.partition.partition,
+                    suspects=len(each.held.suspects),
+                )
+        return begun
 
     async def _commits(self, assigned: set[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
         # The consumer's own `committed()` drops the metadata.
@@ -63,36 +80,34 @@ class TakingOver:
         found = await admin.list_consumer_group_offsets(self._group, partitions=sorted(assigned))
         return {each: commit for each, commit in found.items() if commit.offset >= 0}
 
-    def _begin_at_told(self, partition: TopicPartition, told: int, known: HeldPartition | None) -> Beginning:
-        if known is not None and told >= known.tracker.position:
-            return Beginning(known, max(told, known.tracker.next))
-        return Beginning(HeldPartition(partition, told), told, replaces=known)
 
-    def _begin_at_commit(
-        self,
-        partition: TopicPartition,
-        stored: OffsetAndMetadata | None,
-        first: int,
-        end: int,
-        known: HeldPartition | None,
-    ) -> Beginning:
-        note = commit_metadata.decode(stored.metadata, stored.offset) if stored is not None else None
-        if known is not None and (known.noted_version < 0 or (note is not None and note.author == self._author)):
-            return Beginning(known, known.tracker.next)
-        if stored is None or stored.offset > end:
-            # A new group, or a topic that was made anew: all that there is. With an offset in every partition from
-            # the beginning, the group's lag can be told.
-            return Beginning(HeldPartition(partition, first), first, replaces=known)
-        start = max(stored.offset, first)
-        mine = note is not None and note.author == self._author
-        fresh = HeldPartition(partition, start, note, was_alive=mine)
-        if note is not None and not note.is_clean and not mine:
-            fresh.cautious_below = min(end, note.next + CAUTIOUS_RECORDS)
-            log.warning(
-                "unclean_end",
-                group=self._group,
-                topic=partition.topic,
-                partition=partition.partition,
-                suspects=len(fresh.suspects),
-            )
-        return Beginning(fresh, fresh.tracker.next, replaces=known)
+def begin_at_told(partition: TopicPartition, told: int, known: HeldPartition | None) -> Beginning:
+    """Where positions are kept elsewhere. Going back behind what is done here asks for it again."""
+    if known is not None and told >= known.tracker.position:
+        return Beginning(known, max(told, known.tracker.next))
+    return Beginning(HeldPartition(partition, told), told, replaces=known)
+
+
+def begin_at_commit(
+    partition: TopicPartition,
+    stored: OffsetAndMetadata | None,
+    *,
+    author: int,
+    first: int,
+    end: int,
+    known: HeldPartition | None,
+) -> Beginning:
+    """author: this process. stored: the group's last commit. first, end: what the partition has. known: what this
+    member holds already, from before a rebalance.
+    """
+    note = commit_metadata.decode(stored.metadata, stored.offset) if stored is not None else None
+    is_mine = note is not None and note.author == author
+    if known is not None and (is_mine or known.noted_version < 0):
+        return Beginning(known, known.tracker.next)
+    if stored is None or stored.offset > end:
+        # A new group, or a topic that was made anew: all that there is.
+        return Beginning(HeldPartition(partition, first), first, replaces=known)
+    fresh = HeldPartition(partition, max(stored.offset, first), note, was_alive=is_mine)
+    if note is not None and not note.is_clean and not is_mine:
+        fresh.cautious_below = min(end, note.next + CAUTIOUS_RECORDS)
+    return Beginning(fresh, fresh.tracker.next, replaces=known)

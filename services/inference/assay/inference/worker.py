@@ -84,6 +84,7 @@ class Worker:
         """Raise while no work is taken; for `/readyz`."""
         if self._state != "working":
             raise NotReadyError(f"{self.name} is {self._state}")
+        await self._consumer.check()
 
     def seconds_stalled(self) -> float:
         """For `/healthz`: work is there and nothing moved, beyond the time that one analysis may take."""
