@@ -63,13 +63,26 @@ def test_they_are_listed_and_what_follows_is_said() -> None:
         "  a/heatmap.png  12 KB  Where it was edited.",
         "  a/details.json  70 KB",
     ]
-    assert printed(judged(follow=True)) == ["artifacts:", f"  a: artifacts follow; see `assay status {FILE}`"]
+    assert printed(judged(follow=True)) == ["artifacts:", "  a: more follows"]
 
 
 def test_watch_tells_their_names() -> None:
     assert _line(EXPLAINED, explained(HEATMAP)).endswith("analysis.explained  a  heatmap.png")
     event = {"file_id": FILE, "analyzer": "a", "verdict": {"label": "ham"}, "artifacts_follow": True}
     assert _line("assay.analysis.completed.v1", event).endswith("a  ham  artifacts follow")
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_submit_says_where_to_look_for_them(monkeypatch: pytest.MonkeyPatch, follow: bool) -> None:
+    accepted = {
+        "file_id": FILE, "filename": "a.jpg", "media_type": "image/jpeg", "size": 1, "sha256": "ab" * 32,
+        "plan": ["a"], "links": {"web": "http://localhost/files/x"},
+    }  # fmt: skip
+    monkeypatch.setattr(submit, "follow", lambda *_: iter([judged(follow=follow)]))
+    console = Console(width=200, color_system=None)
+    with console.capture() as capture:
+        submit._follow(Answers(1), accepted, console, quiet=False)  # type: ignore[arg-type]
+    assert (f"Artifacts follow: assay status {FILE}" in capture.get()) is follow
 
 
 class Answers:

@@ -102,7 +102,7 @@ def artifacts(file: Json) -> list[Text]:
             what = f"  {analysis['analyzer']}/{each['name']}  {size(each['size'])}"
             lines.append(Text(f"{what}  {each['title']}" if each.get("title") else what))
         if verdict.get("artifacts_follow"):
-            lines.append(Text(f"  {analysis['analyzer']}: artifacts follow; see `assay status {file['file_id']}`"))
+            lines.append(Text(f"  {analysis['analyzer']}: more follows"))
     return [Text("artifacts:"), *lines] if lines else []
 
 

@@ -81,6 +81,8 @@ def _follow(client: Client, accepted: Json, console: Console, *, quiet: bool) ->
                     console.print(f"  {drawing.analysis_line(analysis)}", markup=False)
     for line in [*drawing.report(file["run"]), *drawing.inside(file), *drawing.artifacts(file)]:
         console.print(line)
+    if artifacts_follow(file):
+        console.print(f"Artifacts follow: assay status {accepted['file_id']}", markup=False)
     console.print()
     return file
 
