@@ -18,6 +18,7 @@ from support.services import free_port
 
 READY_S = 120.0
 STOP_S = 20.0
+EXPLAINED_S = 60.0
 SAMPLES = Path(__file__).parents[2] / "examples" / "samples"
 
 
@@ -100,6 +101,18 @@ class Product:
         with self.client() as client:
             file: dict[str, Any] = client.get(f"/api/v1/files/{accepted['file_id']}").json()
         return file
+
+    def explained(self, path: Path) -> dict[str, Any]:
+        """As `report`, and then wait until the artifacts of all verdicts are there."""
+        address = f"/api/v1/files/{self.report(path)['file_id']}"
+        until = time.monotonic() + EXPLAINED_S
+        with self.client() as client:
+            while time.monotonic() < until:
+                file: dict[str, Any] = client.get(address).json()
+                if not any(each["verdict"] and each["verdict"]["artifacts_follow"] for each in file["run"]["analyses"]):
+                    return file
+                time.sleep(0.1)
+        raise AssertionError(f"artifacts that were to follow did not come in {EXPLAINED_S:.0f} s: {address}")
 
     def stream(self, path: str, *, last_id: str | None = None, token: str | None = None) -> Iterator["Message"]:
         """The events of one SSE connection."""
