@@ -50,6 +50,19 @@ def test_what_does_not_fit_is_left_out_from_the_top() -> None:
     assert note.finished == ranges[: len(note.finished)]
 
 
+def test_however_much_there_is_to_say_the_broker_takes_it() -> None:
+    """Offsets far apart, as many as nobody runs at once."""
+    far = range(10**12, 10**12 + 5000 * 10**9, 10**9)
+    note = Note(1, 10**16, False, far[-1], dict.fromkeys(far, 3), tuple(far), tuple((each, each + 1) for each in far))
+    text, fits = encode(note, 0)
+    assert not fits
+    assert len(text) <= MAX_CHARACTERS
+    read = decode(text, 0)
+    assert read is not None
+    assert read.alone == far[-1]
+    assert read.started == tuple(far[: len(read.started)])
+
+
 def test_twenty_thousand_in_one_range_take_a_few_bytes() -> None:
     text, fits = encode(Note(author=2**64 - 1, next=20_001, finished=((1, 20_001),)), 0)
     assert fits

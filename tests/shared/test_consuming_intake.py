@@ -5,11 +5,13 @@ import logging
 from collections import Counter
 
 import pytest
+from aiokafka import TopicPartition
 from support.consuming import Bench, eventually, text_of
 
 from assay.contracts.topics import Topic
 from assay.shared import backoff
-from assay.shared.consuming import Delivery, Lane, Ordering
+from assay.shared.commit_metadata import decode
+from assay.shared.consuming import FETCH_BYTES, Delivery, Lane, Ordering
 from assay.shared.kafka import ensure_topics
 
 
@@ -81,6 +83,49 @@ async def test_one_partition_does_not_fill_the_buffer_for_the_others(wide_bench:
         await eventually(lambda: len(quick) >= 5, "the others' records are handled")
         gate.set()
         await eventually(lambda: len(quick) == 6, "the stuck ones go on")
+
+
+async def test_intake_waits_where_a_commit_cannot_say_what_is_done(bench: Bench) -> None:
+    """Every second record is done: that is more ranges than 4096 bytes hold."""
+    gate, done = asyncio.Event(), Counter[str]()
+
+    async def handler(delivery: Delivery) -> None:
+        if delivery.offset % 2 == 0:
+            await gate.wait()
+        done[text_of(delivery).strip()] += 1
+
+    await bench.send_many(12_000, padding=300)
+    partition = TopicPartition(bench.topic, 0)
+    async with bench.member(handler, window=12_000, buffer_records=12_000, ordering=Ordering.NONE) as member:
+        await eventually(lambda: partition in member._held, "the partition is assigned")
+        held = member._held[partition]
+        await eventually(lambda: not held.has_room_for_notes and held.is_paused, "intake waits")
+        await member.commit()
+        stored = (await bench.commits())[partition]
+        note = decode(stored.metadata, stored.offset)
+        assert note is not None
+        assert len(stored.metadata) <= 4096
+        assert stored.offset == 0
+        # What it says is true: odd offsets only.
+        assert all((first % 2, end - first) == (1, 1) for first, end in note.finished)
+        assert len(note.finished) > 500
+        assert held.tracker.next < 12_000
+        gate.set()
+        await eventually(lambda: len(done) == 12_000, "all are done")
+    assert set(done.values()) == {1}
+    assert await bench.committed_sum() == 12_000
+
+
+async def test_a_record_larger_than_a_fetch_is_taken(bench: Bench) -> None:
+    sizes: list[int] = []
+
+    async def handler(delivery: Delivery) -> None:
+        sizes.append(len(delivery.value or b""))
+
+    async with bench.member(handler):
+        await bench.send("small", "x" * 2 * FETCH_BYTES, "small again")
+        await eventually(lambda: len(sizes) == 3, "all are done")
+    assert sizes == [5, 2 * FETCH_BYTES, 11]
 
 
 async def test_a_retry_holds_no_slot_while_it_waits(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

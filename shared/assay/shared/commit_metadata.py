@@ -6,7 +6,7 @@ length, each the distance from the one before. Metadata of another version, or o
 
 import binascii
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from assay.shared.offsets import Range
@@ -14,6 +14,8 @@ from assay.shared.offsets import Range
 MAX_CHARACTERS = 4096
 VERSION = 1
 _MAX_BYTES = MAX_CHARACTERS // 4 * 3
+_MAX_BYTES_OF_OFFSETS = 900
+"""For suspects, and again for those that have started: the rest is for ranges."""
 _IS_CLEAN, _HAS_ALONE = 1, 2
 
 
@@ -38,28 +40,38 @@ class Note:
 
 
 def encode(note: Note, position: int) -> tuple[str, bool]:
-    """The metadata of a commit at `position`; False with it where not all finished ranges found room.
+    """The metadata of a commit at `position`; False with it where not everything found room.
 
-    Those left out, the highest, would be run again after a crash.
+    Finished ranges that are left out, the highest, would be run again after a crash.
     """
     out = bytearray((VERSION, _IS_CLEAN * note.is_clean | _HAS_ALONE * (note.alone is not None)))
     out += note.author.to_bytes(8, "big")
     _put(out, note.next - position)
     if note.alone is not None:
         _put(out, note.alone - position)
-    _put(out, len(note.suspects))
-    at = position
-    for offset, crashes in sorted(note.suspects.items()):
-        _put(out, offset - at)
-        _put(out, crashes)
-        at = offset
-    _put(out, len(note.started))
-    at = position
-    for offset in note.started:
-        _put(out, offset - at)
-        at = offset
-    fits = _put_ranges(out, note.finished, position)
+    fits = _put_offsets(out, sorted(note.suspects), position, note.suspects)
+    fits &= _put_offsets(out, note.started, position)
+    fits &= _put_ranges(out, note.finished, position)
     return b64encode(out).decode("ascii"), fits
+
+
+def _put_offsets(
+    out: bytearray, offsets: Sequence[int], position: int, values: Mapping[int, int] | None = None
+) -> bool:
+    """Rising offsets, as many as their part of the room takes, each with its value if there are any."""
+    body = bytearray()
+    count, at = 0, position
+    for offset in offsets:
+        if len(body) > _MAX_BYTES_OF_OFFSETS:
+            break
+        _put(body, offset - at)
+        if values is not None:
+            _put(body, values[offset])
+        at = offset
+        count += 1
+    _put(out, count)
+    out += body
+    return count == len(offsets)
 
 
 def _put_ranges(out: bytearray, ranges: Iterable[Range], position: int) -> bool:

@@ -172,7 +172,7 @@ class Handling:
         assert task is not None
         while self._suspects and not self._giving_up.has_stopped:
             async with self._isolation.alone():
-                while self._suspects:
+                while self._suspects and not self._giving_up.has_stopped:
                     job = heappop(self._suspects)[2]
                     self._tasks[task] = job
                     offset = job.record.offset
