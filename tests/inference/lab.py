@@ -12,9 +12,10 @@ from aiokafka import AIOKafkaConsumer
 
 from assay.contracts import (
     AnalysisCompleted,
+    AnalysisExplained,
     AnalysisFailed,
-    AnalysisProgressed,
     AnalysisStarted,
+    Artifact,
     Event,
     FileDeleted,
     RunRequested,
@@ -144,14 +145,25 @@ class Lab:
         return self.of_run(request.run_id, analyzer)
 
     async def completed(self, request: RunRequested, analyzer: str = "hostile") -> AnalysisCompleted:
-        last = (await self.ended(request, analyzer))[-1].event
+        last = next(each.event for each in await self.ended(request, analyzer) if is_terminal(each))
         assert isinstance(last, AnalysisCompleted), last
         return last
 
     async def failed(self, request: RunRequested, analyzer: str = "hostile") -> AnalysisFailed:
-        last = (await self.ended(request, analyzer))[-1].event
+        last = next(each.event for each in await self.ended(request, analyzer) if is_terminal(each))
         assert isinstance(last, AnalysisFailed), last
         return last
+
+    async def explained(self, request: RunRequested, analyzer: str = "hostile") -> tuple[Artifact, ...]:
+        """What there is to look at, once the verdict that came before it says that something follows."""
+        assert (await self.completed(request, analyzer)).artifacts_follow
+
+        def found() -> list[AnalysisExplained]:
+            events = [each.event for each in self.of_run(request.run_id, analyzer)]
+            return [each for each in events if isinstance(each, AnalysisExplained)]
+
+        await self.until(lambda: bool(found()))
+        return found()[0].artifacts
 
     def dead_letters(self, request: RunRequested) -> list[Any]:
         key = str(request.file_id).encode()
@@ -167,7 +179,7 @@ def is_terminal(seen: Seen) -> bool:
 
 
 def kinds(events: list[Seen]) -> list[str]:
-    """started, progressed …, in the order of the partition; progress may be there or not."""
+    """started and its end, in the order of the partition; what may be there or not is left out."""
     names = {AnalysisStarted: "started", AnalysisCompleted: "completed", AnalysisFailed: "failed"}
     assert len({each.partition for each in events}) <= 1
-    return [names[type(each.event)] for each in events if not isinstance(each.event, AnalysisProgressed)]
+    return [names[type(each.event)] for each in events if type(each.event) in names]

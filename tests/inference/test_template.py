@@ -46,12 +46,12 @@ async def test_from_the_upload_to_the_verdict(lab: Lab, tmp_path: Path) -> None:
     requests = [
         await lab.request(content, plan=("sharpness",), media_type="image/jpeg") for content in (sharp, blurred)
     ]
+    drawings = [await lab.explained(request, "sharpness") for request in requests]
     verdicts = [(await lab.completed(request, "sharpness")).verdict for request in requests]
 
     assert [verdict.label for verdict in verdicts] == ["no_findings", "blurred"]
-    for verdict in verdicts:
+    for verdict, (artifact,) in zip(verdicts, drawings, strict=True):
         assert verdict.weights_sha256 == hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
-        (artifact,) = verdict.artifacts
         await lab.store.download(artifact.key, tmp_path / "map.png")
         with Image.open(tmp_path / "map.png") as drawn:
             assert drawn.format == "PNG"

@@ -115,6 +115,38 @@ class ObjectStore:
         """Store an object with one request. data: bytes, or an open file that can seek."""
         await self._call(self._client.put_object, Bucket=self.bucket, Key=key, Body=data, ContentType=media_type)
 
+    async def read(self, key: str, *, at_most: int) -> bytes:
+        """The bytes of a small object. Raises ObjectMissingError, and RefusedError for one that is larger."""
+
+        def get() -> bytes:
+            try:
+                body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                    raise ObjectMissingError(key) from error
+                raise
+            with body:
+                data = body.read(at_most + 1)
+            if len(data) > at_most:
+                raise RefusedError(f"{key} has more than {at_most} bytes")
+            return data
+
+        return await self._call(get)
+
+    async def copy(self, source: str, target: str) -> None:
+        """Copy an object inside the store. Raises ObjectMissingError where there is none."""
+        try:
+            await self._call(
+                self._client.copy_object,
+                Bucket=self.bucket,
+                Key=target,
+                CopySource={"Bucket": self.bucket, "Key": source},
+            )
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                raise ObjectMissingError(source) from error
+            raise
+
     async def download(self, key: str, path: Path) -> str:
         """Write an object to a local file; returns its sha256 in hex. Raises ObjectMissingError where there is none."""
         return await self.in_thread(lambda: self.fetch(key, path))

@@ -9,7 +9,6 @@ nothing, and the same bytes are announced once.
 """
 
 import asyncio
-import dataclasses
 import hashlib
 import io
 from collections import Counter
@@ -26,8 +25,7 @@ from assay.inference import metrics
 from assay.inference.domain import Analysis, Deletions
 from assay.inference.errors import AnalyzerBrokenError, FileDeletedError
 from assay.inference.settings import DerivedSettings
-from assay.inference.verdicts import MAX_EVIDENCE
-from assay.sdk import NO_ROOM, DerivedFile, Finding, Room
+from assay.sdk import NO_ROOM, DerivedFile, Evidence, Room
 from assay.sdk.derived import TOO_LARGE, TOO_MANY, not_examined
 from assay.shared import tracing
 from assay.shared.catalog import AnalyzerTable
@@ -112,20 +110,22 @@ class Derivations:
         whole = self._share(analysis)
         return Room(min(self._settings.max_files, whole.files), min(self._bytes, whole.bytes))
 
-    async def announce(self, analysis: Analysis, finding: Finding) -> tuple[Finding, tuple[UUID, ...]]:
-        """Store and announce what the finding derived; when this returns, Kafka has it.
+    async def announce(
+        self, analysis: Analysis, files: Sequence[DerivedFile]
+    ) -> tuple[tuple[UUID, ...], tuple[Evidence, ...]]:
+        """Store and announce what was found inside; when this returns, Kafka has it.
 
-        Returns the finding, which says how much was cut off, and the files' ids, in order. Raises AnalyzerBrokenError
-        where the manifest says nothing of deriving, FileDeletedError, and what may pass (storage or Kafka away). When
-        the file is deleted meanwhile, what was stored is removed again.
+        Returns the files' ids, in order, and a sentence on what was cut off, where anything was. Raises
+        AnalyzerBrokenError where the manifest says nothing of deriving, FileDeletedError, and what may pass (storage or
+        Kafka away). When the file is deleted meanwhile, what was stored is removed again.
         """
-        if not finding.derived:
-            return finding, ()
+        if not files:
+            return (), ()
         if not self._manifest.derives:
             raise AnalyzerBrokenError("it found files inside, and its manifest does not say `derives`")
         with tracing.step("derive"):
             await self._catalog.until_read()
-            found, left_out = await asyncio.to_thread(_within, self.room(analysis), analysis, finding.derived)
+            found, left_out = await asyncio.to_thread(_within, self.room(analysis), analysis, files)
             events = await self._events(analysis, found)
             try:
                 await self._stored(found)
@@ -140,9 +140,7 @@ class Derivations:
         metrics.DERIVED.labels(analyzer=name, outcome="announced").inc(len(found))
         metrics.DERIVED.labels(analyzer=name, outcome="left_out").inc(cut)
         log.info("files_derived", analyzer=name, run_id=analysis.run_id, announced=len(found), left_out=cut)
-        sentence = not_examined(dict(left_out), of=len(found) + cut)
-        evidence = (*finding.evidence[: MAX_EVIDENCE - len(sentence)], *sentence)
-        return dataclasses.replace(finding, evidence=evidence), tuple(each.file_id for each in found)
+        return tuple(each.file_id for each in found), not_examined(dict(left_out), of=len(found) + cut)
 
     def _share(self, analysis: Analysis) -> Room:
         """What this analyzer may take out of the file and all that is inside it: analyzers that derive share evenly."""

@@ -33,6 +33,7 @@ class Analysis:
     depth: int = 0
     room_files: int | None = None
     room_bytes: int | None = None
+    same_bytes: tuple[UUID, ...] = ()
 
     @classmethod
     def of(cls, request: Request, analyzer: str, *, urgent: bool = True) -> "Analysis":
@@ -52,6 +53,7 @@ class Analysis:
             depth=request.depth if isinstance(request, FileDerived) else 0,
             room_files=request.room_files if isinstance(request, FileDerived) else None,
             room_bytes=request.room_bytes if isinstance(request, FileDerived) else None,
+            same_bytes=request.same_bytes if isinstance(request, RunRequested) else (),
         )
 
     def artifact_key(self, name: str) -> str:

@@ -38,7 +38,8 @@ class Engine:
         # Loading and explaining have a thread of their own: neither may hold up the device.
         self._beside = Lane(f"beside {analyzer.manifest.name}")
         # One batch on the device, one that waits for it, and what is being prepared meanwhile: for each kind of work.
-        places = sandbox.processes + 2 * settings.batch_max_items
+        # Files that were found inside others lie in memory until they are stored.
+        places = sandbox.processes + (0 if analyzer.manifest.derives else 2 * settings.batch_max_items)
         self._places = {urgent: Pool(range(places)) for urgent in (True, False)}
         self.explains = type(analyzer).explain is not Analyzer.explain
 
@@ -53,6 +54,11 @@ class Engine:
     @property
     def device(self) -> str:
         return self._device.name
+
+    @property
+    def is_busy(self) -> bool:
+        """True while analyses wait for a place."""
+        return any(places.is_short for places in self._places.values())
 
     def device_busy_s(self) -> float:
         """How long the present call on the device has been running, whichever analyzer's it is."""

@@ -14,17 +14,20 @@ from assay.inference.artifacts import ArtifactStore
 from assay.inference.attempts import Attempts
 from assay.inference.cache import FileCache
 from assay.inference.consumers import build_consumer
+from assay.inference.derived import Derivations, TypeReader
 from assay.inference.device import Device, choose
 from assay.inference.domain import Deletions
 from assay.inference.engine import Engine
 from assay.inference.models import Checks, ModelStore
+from assay.inference.reuse import EarlierVerdicts, Keeper
 from assay.inference.sandbox import Sandbox
 from assay.inference.scratch import folder_of_own
 from assay.inference.service import AnalysisService
 from assay.inference.settings import Settings
 from assay.inference.worker import NotReadyError, Worker
-from assay.sdk import Analyzer
+from assay.sdk import Analyzer, AnalyzerManifest
 from assay.shared import logs, tracing
+from assay.shared.catalog import AnalyzerTable
 from assay.shared.consuming import Isolation
 from assay.shared.health import Health
 from assay.shared.http import build_app, serve
@@ -48,12 +51,20 @@ class Inference:
         self._attempts = Attempts(settings.cache.path / "attempts")
         self._artifacts = ArtifactStore(self._store)
         self._models = ModelStore(settings.models.path, Checks(settings.cache.path / "models"))
+        self._deletions = Deletions()
+        self._keeper = Keeper(self._store, self._deletions, is_busy=lambda: any(each.is_busy for each in engines))
+        self._catalog = AnalyzerTable(settings.kafka, client_id="assay-inference-catalog")
+        self._types = TypeReader()
         self._isolation = Isolation()
         self._workers = [self._worker(engine) for engine in engines]
         self.health = Health()
         self.health.needs("kafka", self._publisher.check)
         self.health.needs("s3", self._store.check)
         self.health.needs("analyzers", self._check_analyzers)
+        # The plans of derived files are made of it.
+        self._needs_catalog = any(engine.manifest.derives for engine in engines)
+        if self._needs_catalog:
+            self.health.needs("catalog", self._catalog.check)
         for worker in self._workers:
             self.health.needs(f"analyzer {worker.name}", worker.check)
             self.health.moves(worker.name, worker.seconds_stalled)
@@ -65,8 +76,10 @@ class Inference:
             engine=engine,
             files=self._files,
             artifacts=self._artifacts,
+            earlier=EarlierVerdicts(engine.manifest, engine.analyzer.settings, self._store, self._keeper),
+            derivations=self._derivations(engine.manifest),
             publisher=self._publisher,
-            deletions=Deletions(),
+            deletions=self._deletions,
             attempts=self._attempts,
         )
         consumer = build_consumer(
@@ -80,6 +93,18 @@ class Inference:
         )
         return Worker(engine=engine, models=self._models, broker=broker, consumer=consumer, publisher=self._publisher)
 
+    def _derivations(self, manifest: AnalyzerManifest) -> Derivations:
+        return Derivations(
+            manifest,
+            self._settings.derived,
+            memory_mb=self._settings.sandbox.memory_mb,
+            store=self._store,
+            publisher=self._publisher,
+            catalog=self._catalog,
+            types=self._types,
+            deletions=self._deletions,
+        )
+
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         """Connect, open the analyzers beside the health endpoints, drain at the end."""
@@ -88,6 +113,9 @@ class Inference:
         await self._store.ensure_bucket()
         await self._files.open()
         await self._attempts.open()
+        self._keeper.start()
+        if self._needs_catalog:
+            await self._catalog.start()
         opening = [asyncio.create_task(self._open(worker), name=f"open {worker.name}") for worker in self._workers]
         try:
             yield
@@ -96,6 +124,8 @@ class Inference:
                 task.cancel()
             await asyncio.gather(*opening, return_exceptions=True)
             await asyncio.gather(*(worker.close(self._settings.engine.drain_s) for worker in self._workers))
+            await self._keeper.stop()
+            await self._catalog.stop()
             await self._publisher.stop()
             self._store.close()
 

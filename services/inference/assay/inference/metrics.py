@@ -16,6 +16,9 @@ BATCH_ITEMS = Histogram(
 )
 CACHE = Counter("assay_file_cache_total", "Files asked of the disk cache", ["outcome"])
 CHILDREN_LOST = Counter("assay_sandbox_children_lost_total", "Child processes that died or were killed", ["analyzer"])
+REUSED = Counter(
+    "assay_verdicts_reused_total", "Verdicts taken over from an earlier run on the same bytes", ["analyzer"]
+)
 DERIVED = Counter(
     "assay_derived_files_total",
     "Files found inside others: announced, or left_out by the limits",

@@ -46,6 +46,11 @@ class Pool(Generic[Item]):
         self._free.append(item)
         self._hand_out()
 
+    @property
+    def is_short(self) -> bool:
+        """True while somebody waits."""
+        return bool(self._urgent or self._patient)
+
     def _hand_out(self) -> None:
         for waiting, kept in ((self._urgent, 0), (self._patient, self._reserved)):
             while waiting and len(self._free) > kept:
