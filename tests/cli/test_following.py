@@ -47,3 +47,14 @@ def test_the_first_end_counts_and_other_runs_change_nothing() -> None:
     late = {"run_id": RUN, "analyzer": "a", "code": "timed_out", "message": "…"}
     assert apply(file, "assay.analysis.failed.v1", late) == file
     assert apply(file, *completed("a", run_id="01a1ff7c-0000-7000-8000-000000000000")) == file
+
+
+def test_a_later_run_takes_the_place_of_the_one_shown() -> None:
+    first = {"run_id": RUN, "run_number": 1, "status": "analyzed", "analyses": [], "report": {"label": "no_findings"}}
+    file = apply({}, "snapshot", {"status": "analyzed", "run": first})
+    later = "01a1ff7c-ffff-7000-8000-000000000000"
+    file = apply(file, "assay.run.requested.v1", {"run_id": later, "run_number": 2, "plan": ["b"]})
+    assert (file["status"], file["run"]["run_number"], file["run"]["report"]) == ("queued", 2, None)
+    file = apply(file, *completed("b", run_id=later))
+    assert states(file) == {"b": "completed"}
+    assert apply(file, "assay.run.requested.v1", {"run_id": RUN, "run_number": 1, "plan": ["a"]}) == file

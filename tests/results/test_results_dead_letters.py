@@ -156,3 +156,18 @@ async def replay(operator: Client, letter: dict[str, Any]) -> tuple[int, dict[st
     path = f"/api/v1/dead-letters/{letter['partition']}/{letter['offset']}/replay"
     answer = await operator.http.post(path)
     return answer.status_code, answer.json()
+
+
+async def test_a_run_that_is_refused_can_be_asked_for_again(
+    operator: Client, publisher: Publisher, story: Story
+) -> None:
+    """Nobody makes runs here: the service that stands in for upload has no such address."""
+    group = f"assay.inference.test-{uuid4().hex[:8]}"
+    record = encode(story.requested(group.removeprefix("assay.inference.")), source="/assay/upload")
+    await give_up(publisher, record.value, record.headers, group=group, key=record.key)
+    (letter,) = await listed(operator, group)
+    for _ in range(2):
+        status, body = await replay(operator, letter)
+        assert (status, body["code"], body["cause"]) == (409, "not_replayable", "not_found")
+    (letter,) = await listed(operator, group)
+    assert letter["replayed_at"] is None

@@ -14,7 +14,8 @@ LONGEST_PAUSE_S = 5.0
 
 
 def apply(file: Json, kind: str, event: Json) -> Json:
-    """The file's state after one event. Events of another run than the one shown change nothing.
+    """The file's state after one event. The request of a later run takes the place of the run that is shown; other
+    events of other runs change nothing.
 
     A snapshot may be older than the request of the run, or know only some of its analyses: topics have no common order.
     """
@@ -22,13 +23,17 @@ def apply(file: Json, kind: str, event: Json) -> Json:
         return event
     if "run_id" not in event:
         return file
-    run = file.get("run") or {"run_id": event["run_id"], "status": "queued", "analyses": [], "report": None}
+    run = file.get("run")
+    if run is None or _is_later(kind, event, run):
+        run = {"run_id": event["run_id"], "status": "queued", "analyses": [], "report": None}
+        run["run_number"] = event.get("run_number")
     if event["run_id"] != run["run_id"]:
         return file
     if kind == "assay.run.completed.v1":
         return {**file, "status": event["status"], "run": {**run, "status": event["status"], "report": event["report"]}}
     if kind == "assay.run.requested.v1":
-        return {**file, "run": {**run, "analyses": _with(run["analyses"], event["plan"])}}
+        changed = {**file, "run": {**run, "analyses": _with(run["analyses"], event["plan"])}}
+        return changed if run is file.get("run") else {**changed, "status": "queued"}
     if kind == "assay.analysis.explained.v1":
         analyses = [
             _explained(each, event) if each["analyzer"] == event["analyzer"] else each for each in run["analyses"]
@@ -42,6 +47,12 @@ def apply(file: Json, kind: str, event: Json) -> Json:
         for each in _with(run["analyses"], [event["analyzer"]])
     ]
     return {**file, "run": {**run, "analyses": analyses}}
+
+
+def _is_later(kind: str, event: Json, run: Json) -> bool:
+    """True for the request of a run after the one that is shown."""
+    shown = run.get("run_number")
+    return kind == "assay.run.requested.v1" and shown is not None and event["run_number"] > shown
 
 
 def _with(analyses: list[Json], names: list[str]) -> list[Json]:
