@@ -6,10 +6,10 @@ HTTP_REQUESTS = Counter("assay_http_requests_total", "HTTP requests answered", [
 HTTP_SECONDS = Histogram("assay_http_request_seconds", "From request to the start of its answer", ["method", "route"])
 
 CONSUMED = Counter("assay_consumed_total", "Records whose handler ended", ["group", "topic", "outcome"])
-IN_FLIGHT = Gauge("assay_in_flight", "Records taken up and not finished", ["group"])
+IN_FLIGHT = Gauge("assay_in_flight", "Records that a handler has", ["group"])
 HANDLER_SECONDS = Histogram(
     "assay_handler_seconds",
-    "From taking a record up to its end, retries included",
+    "From a record's first start to its end, retries included",
     ["group"],
     buckets=(0.002, 0.01, 0.05, 0.2, 1, 5, 20, 60, 300),
 )
