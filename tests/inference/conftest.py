@@ -24,6 +24,8 @@ wrong-weights = assay_test_analyzers.weighty:WrongWeights
 pulled = assay_test_analyzers.weighty:Pulled
 not-importable = assay_test_analyzers.nowhere:Nothing
 gated = assay_test_analyzers.hostile:Gated
+unzipping = assay_test_analyzers.unzipping:Unzipping
+counting = assay_test_analyzers.unzipping:Counting
 """
 
 
