@@ -128,7 +128,7 @@ class GatedSettings(BaseModel):
 
 
 class Gated(Analyzer[str]):
-    """Waits in `prepare` until the file that its settings name is there."""
+    """Waits in `prepare` until the file that its settings name is there. One kind of file kills the worker in `infer`."""
 
     manifest: ClassVar[AnalyzerManifest] = _manifest("gated", 60)
     settings_type: ClassVar[type[BaseModel]] = GatedSettings
@@ -141,4 +141,6 @@ class Gated(Analyzer[str]):
         return word
 
     def infer(self, batch: Sequence[str]) -> list[Finding]:
+        if "kill the worker" in batch:
+            os._exit(7)
         return [_finding(word=word) for word in batch]
