@@ -128,7 +128,7 @@ class GatedSettings(BaseModel):
 
 
 class Gated(Analyzer[str]):
-    """Waits in `prepare` until the file that its settings name is there. One kind of file kills the worker in `infer`."""
+    """Waits in `prepare` until the file that its settings name is there. One file kills the worker in `infer`."""
 
     manifest: ClassVar[AnalyzerManifest] = _manifest("gated", 60)
     settings_type: ClassVar[type[BaseModel]] = GatedSettings
