@@ -1,11 +1,16 @@
 """Operators: an analyzer reaches the files that were there before it; another one leaves the plans."""
 
+import asyncio
+import json
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
+import httpx
+import pytest
 from support.services import ServiceProcess
 from support.topics import reading
-from support.uploads import ANALYZER, Owner, Storage, jpeg, manifest, publish
+from support.uploads import ANALYZER, Owner, Storage, eventually, jpeg, manifest, publish
 from upload.operators import Operator, ask, given_files
 
 from assay.shared.clock import now
@@ -129,6 +134,38 @@ async def test_a_retired_analyzer_leaves_the_plans_at_every_replica(
     await publish(environment, manifest(name, ("image/jpeg",)))
     await owner.until_known({name})
     assert (await ask(operator, "DELETE", f"/api/v1/analyzers/{name}")).status_code == 200
+
+
+async def test_a_backfill_goes_on_after_its_service_was_killed(
+    owner: Owner, upload: ServiceProcess, environment: dict[str, str], storage: Storage, tmp_path: Path
+) -> None:
+    media_type = f"application/x-{uuid4().hex[:8]}"
+    name = await known(owner, environment, media_type)
+    files = await given_files(storage.database, owner, 480, media_type=media_type)
+    path = f"/api/v1/analyzers/{name}/backfill"
+
+    async def runs() -> int:
+        return int(await storage.database.fetchval("SELECT count(*) FROM runs WHERE $1 = ANY(plan)", name))
+
+    async def has_begun() -> bool:
+        return await runs() > 0
+
+    victim = ServiceProcess("upload", {**environment, "ASSAY_SLOT": "2"}, tmp_path / "victim.log")
+    await asyncio.to_thread(victim.start)
+    async with reading(environment, "assay.files.bulk") as reader:
+        asking = asyncio.create_task(ask(Operator(victim.url, environment), "POST", path))
+        await eventually(has_begun)
+        victim.kill()
+        with pytest.raises(httpx.TransportError):
+            await asking
+        before = await runs()
+        assert 0 < before < len(files)
+        rest = (await ask(Operator(upload.url, environment), "POST", path)).json()
+        assert (rest["requested"], rest["skipped"]) == (len(files) - before, before)
+        wanted = {str(each).encode() for each in files}
+        records = await reader.wait_until(lambda seen: {each.key for each in seen} >= wanted)
+    requested = {json.loads(each.value or b"")["run_id"] for each in records if each.key in wanted}
+    assert len(requested) == len(files)
 
 
 async def test_both_are_for_operators(owner: Owner, upload: ServiceProcess, environment: dict[str, str]) -> None:
