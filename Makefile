@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-minio test-images check format eval bench requirements clean environment
+.PHONY: help up test test-minio test-images check format eval bench chaos requirements clean environment
 
 help:  ## List the tasks
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-14s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,9 @@ eval: environment  ## Compare the analyzers with what they should say; writes .a
 
 bench: environment  ## Measure speed beside baselines; writes .assay/bench.json (ONLY=overhead_p50_ms for one row)
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ONLY)
+
+chaos: environment  ## Kill every kind of process while files are uploaded, and count; writes .assay/chaos.json
+	@PYTHONPATH=tests $(BIN)/python -m chaos
 
 requirements: environment  ## Compile requirements.in into requirements.txt, and each image's own
 	@$(BIN)/uv pip compile --quiet --universal --no-header --python-version 3.11 requirements.in -o requirements.txt
