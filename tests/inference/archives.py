@@ -26,17 +26,17 @@ def nested(levels: int, width: int, name: str = "") -> bytes:
     return zipped(nested(levels - 1, width, f"{name}.{number}") for number in range(width))
 
 
-def zeros(size: int, *, comment: bytes = b"") -> bytes:
-    """An archive with one member of so many zeros, of which it tells the size as it is; a thousandth of that long."""
-    step = 16 << 20
+def bomb(size: int, *, comment: bytes = b"") -> bytes:
+    """An archive a thousandth as long as its one member, of which it tells the size as it is."""
+    step = 10 << 20
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    block = packer.compress(bytes(step)) + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(b"boom, and " * (step // 10)) + packer.flush(zlib.Z_FULL_FLUSH)
     data = block * (size // step) + packer.flush(zlib.Z_FINISH)
     large = 0xFFFFFFFF
     common = struct.pack("<HHHHHIII", 45, 0, 8, 0, 0x21, 0, len(data), large)
     extra = struct.pack("<HHQ", 1, 8, size)
-    local = b"PK\x03\x04" + common + struct.pack("<HH", 5, len(extra)) + b"zeros" + extra
+    local = b"PK\x03\x04" + common + struct.pack("<HH", 5, len(extra)) + b"large" + extra
     central = b"PK\x01\x02" + struct.pack("<H", 45) + common
-    central += struct.pack("<HHHHHII", 5, len(extra), 0, 0, 0, 0, 0) + b"zeros" + extra
+    central += struct.pack("<HHHHHII", 5, len(extra), 0, 0, 0, 0, 0) + b"large" + extra
     end = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(central), len(local) + len(data), len(comment))
     return local + data + central + end + comment

@@ -1,43 +1,24 @@
 """A worker as a process, with a stranger's analyzers installed."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from inference.lab import Lab
+from support import analyzers
 from support.services import ServiceProcess
 from support.stacks import RunningParts
 
 from assay.shared.kafka import ensure_topics
 from assay.shared.settings import KafkaSettings, S3Settings
 
-PACKAGES = Path(__file__).parent / "packages"
-ENTRY_POINTS = """\
-[assay.analyzers]
-brightness = assay_test_analyzers.brightness:Brightness
-hostile = assay_test_analyzers.hostile:Hostile
-without-weights = assay_test_analyzers.hostile:WithoutWeights
-wrong-weights = assay_test_analyzers.weighty:WrongWeights
-pulled = assay_test_analyzers.weighty:Pulled
-not-importable = assay_test_analyzers.nowhere:Nothing
-gated = assay_test_analyzers.hostile:Gated
-unzipping = assay_test_analyzers.unzipping:Unzipping
-counting = assay_test_analyzers.unzipping:Counting
-"""
-
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A PYTHONPATH on which the test analyzers are installed, as pip would have done it."""
-    folder = tmp_path_factory.mktemp("site")
-    info = folder / "assay_test_analyzers-1.0.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: assay-test-analyzers\nVersion: 1.0.0\n")
-    (info / "entry_points.txt").write_text(ENTRY_POINTS)
-    return os.pathsep.join([str(folder), str(PACKAGES)])
+    """A PYTHONPATH on which the test analyzers are installed."""
+    return analyzers.install(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture(scope="session")

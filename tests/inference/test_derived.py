@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer
-from inference.archives import GIGABYTE, nested, zeros, zipped
+from inference.archives import GIGABYTE, bomb, nested, zipped
 from inference.lab import Lab, is_terminal
 from support.services import ServiceProcess
 
@@ -194,7 +194,7 @@ async def test_a_bomb_of_archives_ends_within_the_limit_of_the_whole(
 
 @pytest.mark.parametrize("comment", [b"", b"says no sizes"])
 async def test_a_member_of_10_gb_is_left_out(lab: Lab, lanes: Lanes, unzipper: ServiceProcess, comment: bytes) -> None:
-    request = await archive(lab, zeros(10 * GIGABYTE, comment=comment))
+    request = await archive(lab, bomb(10 * GIGABYTE, comment=comment))
     completed = await lab.completed(request, "unzipping")
     assert completed.derived == ()
     assert [each.text for each in completed.verdict.evidence] == [

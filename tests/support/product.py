@@ -39,7 +39,8 @@ class Product:
         began = time.monotonic()
         environment, module = self.environment, ["assay.cli.main", "up"]
         if minio.is_wanted():
-            environment = {**environment, "PYTHONPATH": str(Path(__file__).parents[1])}
+            path = [str(Path(__file__).parents[1]), *filter(None, [environment.get("PYTHONPATH")])]
+            environment = {**environment, "PYTHONPATH": os.pathsep.join(path)}
             module = ["support.up_on_minio"]
         with self.printed.open("ab") as out:
             self.process = subprocess.Popen([sys.executable, "-m", *module], env=environment, stdout=out, stderr=out)

@@ -40,6 +40,7 @@ class Unzipping(Analyzer[Unpacked]):
         time_limit_s=30,
         derives=True,
         domain="Archives made by tests",
+        sources=("PKWARE, APPNOTE.TXT: .ZIP file format specification",),
     )
 
     def prepare(self, media: Media) -> Unpacked:
