@@ -43,7 +43,8 @@ NO_ROOM = Room()
 class DerivedFile:
     """The bytes of a file that was found inside another. It has no name: names travel with uploads only.
 
-    Made in `prepare`, they reach the worker in shared memory, of whichever type they are, and are a `memoryview` there.
+    Made in `prepare`, they reach the worker in shared memory, of whichever type they are, and are a `memoryview` there;
+    only where all buffers of a file's result together are under 64 KiB they travel in the pickle.
     """
 
     data: "bytes | bytearray | memoryview"

@@ -102,7 +102,8 @@ class Kafka(Part):
         ]
 
     def _format(self) -> None:
-        arguments = ("format", "--cluster-id", self._credentials.kafka_cluster_id, "--ignore-formatted")
+        # One word: the id may begin with a hyphen.
+        arguments = ("format", f"--cluster-id={self._credentials.kafka_cluster_id}", "--ignore-formatted")
         done = subprocess.run(
             self._java("kafka.tools.StorageTool", *arguments, "--config", str(self._properties)),
             env=plain_environment(self._folder),
