@@ -49,8 +49,8 @@ def test_only_inference_carries_torch() -> None:
     assert [service for service in OURS if "torch" in pins(requirements(service))] == ["inference"]
 
 
-def test_only_upload_carries_the_media_type_model() -> None:
-    assert [service for service in OURS if "magika" in pins(requirements(service))] == ["upload"]
+def test_only_upload_and_inference_carry_the_media_type_model() -> None:
+    assert [service for service in OURS if "magika" in pins(requirements(service))] == ["upload", "inference"]
 
 
 @pytest.mark.parametrize("service", OURS)
