@@ -44,3 +44,4 @@ async def wide_bench(stack: RunningParts, publisher: Publisher) -> Bench:
 def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries come at once."""
     monkeypatch.setattr(backoff, "FIRST_S", 0.005)
+    monkeypatch.setattr(backoff, "GROWTH", 1.5)
