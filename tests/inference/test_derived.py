@@ -242,6 +242,23 @@ async def test_a_second_attempt_announces_the_same_files(lab: Lab, lanes: Lanes,
     assert set(Counter(announced()).values()) == {2}
 
 
+async def test_a_worker_that_is_killed_in_between_leaves_one_family(
+    lab: Lab, lanes: Lanes, unzipper: ServiceProcess
+) -> None:
+    texts = [f"One text of many, number {number}.\n".encode() for number in range(MAX_FILES)]
+    request = await archive(lab, zipped(texts))
+    await lab.until_true(lambda: lanes.of(request.file_id) != [])
+    await asyncio.to_thread(unzipper.kill)
+    await asyncio.to_thread(unzipper.start)
+    completed = await lab.completed(request, "unzipping")
+    inside = await lanes.inside(lab, completed)
+    assert [each.sha256 for each in inside] == [hashlib.sha256(text).hexdigest() for text in texts]
+    # Whatever the killed worker had announced is among them.
+    assert {each.file_id for each in lanes.of(request.file_id)} == set(completed.derived)
+    for each in inside:
+        await lab.completed(each, "counting")  # type: ignore[arg-type]
+
+
 async def test_the_worker_lived_through_all_of_it(unzipper: ServiceProcess) -> None:
     log = unzipper.log.read_text()
     assert "sandbox_child_died" not in log

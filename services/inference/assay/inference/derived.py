@@ -105,10 +105,7 @@ class Derivations:
 
     def room(self, analysis: Analysis) -> Room:
         """How much the analyzer may take out of this file."""
-        if not self._manifest.derives or analysis.depth >= self._settings.max_depth:
-            return NO_ROOM
-        whole = self._share(analysis)
-        return Room(min(self._settings.max_files, whole.files), min(self._bytes, whole.bytes))
+        return self._room(analysis, self._share(analysis)) if self._manifest.derives else NO_ROOM
 
     async def announce(
         self, analysis: Analysis, files: Sequence[DerivedFile]
@@ -125,8 +122,9 @@ class Derivations:
             raise AnalyzerBrokenError("it found files inside, and its manifest does not say `derives`")
         with tracing.step("derive"):
             await self._catalog.until_read()
-            found, left_out = await asyncio.to_thread(_within, self.room(analysis), analysis, files)
-            events = await self._events(analysis, found)
+            share = self._share(analysis)
+            found, left_out = await asyncio.to_thread(_within, self._room(analysis, share), analysis, files)
+            events = await self._events(analysis, share, found)
             try:
                 await self._stored(found)
                 if analysis.file_id in self._deletions:
@@ -142,6 +140,11 @@ class Derivations:
         log.info("files_derived", analyzer=name, run_id=analysis.run_id, announced=len(found), left_out=cut)
         return tuple(each.file_id for each in found), not_examined(dict(left_out), of=len(found) + cut)
 
+    def _room(self, analysis: Analysis, share: Room) -> Room:
+        if analysis.depth >= self._settings.max_depth:
+            return NO_ROOM
+        return Room(min(self._settings.max_files, share.files), min(self._bytes, share.bytes))
+
     def _share(self, analysis: Analysis) -> Room:
         """What this analyzer may take out of the file and all that is inside it: analyzers that derive share evenly."""
         files, size = self._settings.tree_files, self._settings.tree_mb * MEGABYTE
@@ -152,14 +155,15 @@ class Derivations:
         sharing = len({self._manifest.name, *_deriving(analysis.plan, self._catalog.known)})
         return Room(files // sharing, size // sharing)
 
-    async def _events(self, analysis: Analysis, found: Sequence[Found]) -> list[FileDerived]:
+    async def _events(self, analysis: Analysis, share: Room, found: Sequence[Found]) -> list[FileDerived]:
+        """The announcements. What is left of the share goes in equal parts to those files that may be opened."""
         known = self._catalog.known
         types = [await self._types.of(each.data) for each in found]
         plans = [self._plan(analysis, each, kind, known) for each, kind in zip(found, types, strict=True)]
         has_room = [analysis.depth + 1 < self._settings.max_depth and bool(_deriving(plan, known)) for plan in plans]
-        whole, count = self._share(analysis), max(1, sum(has_room))
-        files = (whole.files - len(found)) // count
-        size = (whole.bytes - sum(len(each.data) for each in found)) // count
+        count = max(1, sum(has_room))
+        files = (share.files - len(found)) // count
+        size = (share.bytes - sum(len(each.data) for each in found)) // count
         return [
             FileDerived(
                 occurred_at=now(),
