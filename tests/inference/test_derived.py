@@ -114,9 +114,7 @@ async def whole_tree(lab: Lab, lanes: Lanes, request: RunRequested) -> list[File
     while waiting:
         each = waiting.pop()
         for analyzer in {"unzipping", "counting"}.intersection(each.plan):
-            end = (await lab.ended(each, analyzer))[-1].event  # type: ignore[arg-type] - it has a run, and so it does
-            assert isinstance(end, AnalysisCompleted), end
-            inside = await lanes.inside(lab, end)
+            inside = await lanes.inside(lab, await lab.completed(each, analyzer))
             found += inside
             waiting += inside
     return found
@@ -155,8 +153,8 @@ async def test_what_is_in_an_archive_is_announced_and_judged(
     assert completed.verdict.details == {"left_out": 0, "types": ["memoryview"]}
     assert completed.verdict.evidence == ()
 
-    assert (await lab.completed(inside[1], "counting")).verdict.details == {"letters": 30}  # type: ignore[arg-type]
-    verdict = (await lab.completed(inside[2], "jpeg-forensics")).verdict  # type: ignore[arg-type]
+    assert (await lab.completed(inside[1], "counting")).verdict.details == {"letters": 30}
+    verdict = (await lab.completed(inside[2], "jpeg-forensics")).verdict
     assert verdict.label == "manipulated"
 
 
@@ -165,7 +163,7 @@ async def test_files_inside_stay_in_the_lane_of_their_parent(lab: Lab, lanes: La
     await lab.publisher.publish(request, topics=["assay.files.bulk"])
     (inside,) = await lanes.inside(lab, await lab.completed(request, "unzipping"))
     assert [topic for topic, each in lanes.announced if each == inside] == ["assay.files.bulk"]
-    await lab.completed(inside, "counting")  # type: ignore[arg-type]
+    await lab.completed(inside, "counting")
 
 
 async def test_archives_in_archives_are_unpacked_to_the_depth_that_is_allowed(
@@ -174,7 +172,7 @@ async def test_archives_in_archives_are_unpacked_to_the_depth_that_is_allowed(
     request = await archive(lab, nested(levels=MAX_DEPTH + 2, width=1))
     tree = await whole_tree(lab, lanes, request)
     assert [(each.depth, each.media_type) for each in tree] == [(n, "application/zip") for n in range(1, MAX_DEPTH + 1)]
-    deepest = await lab.completed(tree[-1], "unzipping")  # type: ignore[arg-type]
+    deepest = await lab.completed(tree[-1], "unzipping")
     assert deepest.derived == ()
     assert [each.text for each in deepest.verdict.evidence] == [
         "1 of 1 files inside were not examined: 1 more than may be taken out of this file."
@@ -256,7 +254,7 @@ async def test_a_worker_that_is_killed_in_between_leaves_one_family(
     # Whatever the killed worker had announced is among them.
     assert {each.file_id for each in lanes.of(request.file_id)} == set(completed.derived)
     for each in inside:
-        await lab.completed(each, "counting")  # type: ignore[arg-type]
+        await lab.completed(each, "counting")
 
 
 async def test_the_worker_lived_through_all_of_it(unzipper: ServiceProcess) -> None:
