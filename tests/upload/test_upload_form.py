@@ -112,6 +112,9 @@ def brand(major: bytes, *others: bytes) -> bytes:
         (b'{"a": [1, 2, 3], "b": {"c": "d"}}\n' * 30, "application/json"),
         (b"MZ" + bytes(62), "application/octet-stream"),
         (b"x", "text/plain"),
+        # An archive of zeros.
+        (b"PK\x03\x04" + bytes(60_000), "application/zip"),
+        (bytes(60_000), "application/x-iso9660-image"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -19,6 +19,10 @@ _BRANDS = (
 )
 _MAJOR_BRANDS = {"qt  ": "video/quicktime", "M4A ": "audio/mp4", "M4B ": "audio/mp4", "M4V ": "video/x-m4v"}
 
+# An ISO image says so at 32 KiB, where magika does not look: it calls ZIP archives so that are full of zeros.
+_ISO_IMAGE = "application/x-iso9660-image"
+_ZIP, _ZIP_SIGNATURE = "application/zip", b"PK\x03\x04"
+
 # Asked only where magika does not know: formats outside of its training, or files too short or broken for it.
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -81,6 +85,8 @@ class MediaTypes:
             return MediaType(by_brand, certain=True)
         prediction = self._magika.identify_bytes(content).prediction
         name = str(prediction.output.mime_type)
+        if name == _ISO_IMAGE and content.startswith(_ZIP_SIGNATURE):
+            return MediaType(_ZIP, certain=False)
         if name == UNKNOWN:
             by_signature = next((kind for start, kind in _SIGNATURES if content.startswith(start)), None)
             if by_signature is not None:
