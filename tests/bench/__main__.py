@@ -19,14 +19,7 @@ from bench.engine import engine_efficiency, engine_efficiency_light
 from bench.gain import engine_batching_gain
 from bench.installation import MissingError
 from bench.product import OVERHEAD, interactive_under_backfill, overhead
-from bench.queues import (
-    celery_latency,
-    celery_throughput,
-    celery_throughput_heavy,
-    karton_latency,
-    karton_throughput,
-    karton_throughput_heavy,
-)
+from bench.queues import latency, throughput, throughput_heavy
 from bench.rows import Row, keep, show
 from bench.scale import Scale
 from bench.workplace import HOME, Workplace, workplace
@@ -42,12 +35,9 @@ MEASURES: dict[tuple[str, ...], Measure] = {
     ("engine_batching_gain",): engine_batching_gain,
     OVERHEAD: overhead,
     ("interactive_under_backfill",): interactive_under_backfill,
-    ("celery_throughput",): celery_throughput,
-    ("karton_throughput",): karton_throughput,
-    ("celery_throughput_heavy",): celery_throughput_heavy,
-    ("karton_throughput_heavy",): karton_throughput_heavy,
-    ("celery_latency",): celery_latency,
-    ("karton_latency",): karton_latency,
+    ("celery_throughput", "karton_throughput"): throughput,
+    ("celery_throughput_heavy", "karton_throughput_heavy"): throughput_heavy,
+    ("celery_latency", "karton_latency"): latency,
 }
 
 
@@ -69,7 +59,7 @@ def main(arguments: list[str]) -> int:
     # What a row has started is stopped at Ctrl-C; let SIGTERM do the same.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     rows: list[Row] = []
-    with workplace(scale) as place:
+    with workplace(scale, only) as place:
         missing = ""
         for names, measure in chosen.items():
             try:
@@ -96,7 +86,8 @@ def _measured(names: tuple[str, ...], measure: Measure, place: Workplace) -> lis
     except Exception as error:  # whatever went wrong, the other rows are measured
         traceback.print_exc()
         reason = (str(error).splitlines() or [""])[0][:120]
-        return [Row(name, None, "", 0, note=f"{type(error).__name__}: {reason}", failed=True) for name in names]
+        wanted = [name for name in names if place.wants(name)]
+        return [Row(name, None, "", 0, note=f"{type(error).__name__}: {reason}", failed=True) for name in wanted]
     place.say(f"took {time.monotonic() - began:.0f} s")
     return rows
 

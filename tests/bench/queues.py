@@ -3,7 +3,8 @@
 Theirs: each combination of concurrency (worker processes) and prefetch is printed, the best one counts. Karton has no
 prefetch; there a service takes one task at a time (1), or as many as its asyncio variant's `concurrency_limit` says.
 Torch threads: what the processes leave each other of the cores, and for the best combination also 1 and all cores.
-Ours: one worker as deployed and at the engine's settings; each is printed, the best one counts.
+Ours: one worker as deployed, before and after theirs, and at the last of the engine's settings; each is printed, the
+best one counts.
 """
 
 import json
@@ -11,11 +12,11 @@ import os
 import statistics
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from bench import installation
-from bench.assay_worker import Parts, Stored, drain, lone_files, running_parts
+from bench.assay_worker import Drained, Parts, Stored, drain, lone_files, running_parts
 from bench.measuring import Order
 from bench.rows import Aim, Row
 from bench.scale import DEPLOYED, Setting
@@ -24,83 +25,24 @@ from bench.workplace import Workplace
 LIGHT, HEAVY = "bench-light", "bench-heavy"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 WARM = 5
+THEIRS = ("celery", "karton")
+"""Each is measured by a process of its own, `python -m bench.<name>_measure`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Theirs:
-    """A task system that is measured by a process of its own, `python -m bench.<name>_measure`."""
-
-    name: str
+async def throughput(place: Workplace) -> list[Row]:
+    """With a network of 2 ms or less."""
+    return await _throughput(place, "", LIGHT, Aim("at least", 2.0))
 
 
-CELERY, KARTON = Theirs("celery"), Theirs("karton")
+async def throughput_heavy(place: Workplace) -> list[Row]:
+    """With ResNet-18."""
+    return await _throughput(place, "_heavy", HEAVY, Aim("at least", 1.0))
 
 
-async def celery_throughput(place: Workplace) -> list[Row]:
-    return [await _throughput(place, CELERY, "celery_throughput", LIGHT, Aim("at least", 2.0))]
-
-
-async def karton_throughput(place: Workplace) -> list[Row]:
-    return [await _throughput(place, KARTON, "karton_throughput", LIGHT, Aim("at least", 2.0))]
-
-
-async def celery_throughput_heavy(place: Workplace) -> list[Row]:
-    return [await _throughput(place, CELERY, "celery_throughput_heavy", HEAVY, Aim("at least", 1.0))]
-
-
-async def karton_throughput_heavy(place: Workplace) -> list[Row]:
-    return [await _throughput(place, KARTON, "karton_throughput_heavy", HEAVY, Aim("at least", 1.0))]
-
-
-async def celery_latency(place: Workplace) -> list[Row]:
-    return [await _latency(place, CELERY, "celery_latency")]
-
-
-async def karton_latency(place: Workplace) -> list[Row]:
-    return [await _latency(place, KARTON, "karton_latency")]
-
-
-async def _throughput(place: Workplace, theirs: Theirs, name: str, analyzer: str, aim: Aim) -> Row:
+async def latency(place: Workplace) -> list[Row]:
+    """Medians of lone files, one after the other, with the light network."""
     installation.ensure()
-    failed = 0
-    ours: list[float] = []
-    rates: dict[Order, float] = {}
-    async with running_parts(place) as parts:
-        stored = await parts.put(place.pictures)
-
-        async def measure_ours(settings: Sequence[Setting]) -> int:
-            lost = 0
-            for setting in settings:
-                found = await drain(place, parts, stored, analyzer, setting)
-                place.say(f"assay, {setting}: {found}")
-                ours.append(found.rate)
-                lost += found.failed
-            return lost
-
-        def measure_theirs(order: Order) -> int:
-            found = _run(place, parts, theirs, "backlog", order)
-            rates[order] = (found["files"] - found["failed"]) / found["seconds"]
-            place.say(f"{theirs.name}, {_described(order)}: {rates[order]:.1f} files/s")
-            return int(found["failed"])
-
-        # Ours before and after theirs: a machine that gets slower or quicker meanwhile does so for both.
-        failed += await measure_ours([DEPLOYED, *place.scale.engine_settings])
-        for order in _orders(place, stored, analyzer):
-            failed += measure_theirs(order)
-        best = max(rates, key=lambda order: rates[order])
-        for threads in sorted({1, CORES} - {best.threads}):
-            failed += measure_theirs(_with_threads(best, threads))
-        failed += await measure_ours([DEPLOYED])
-    note = f"{failed} files failed" if failed else ""
-    return Row(
-        name, max(ours), "files/s", len(stored), baseline=max(rates.values()), aim=aim, note=note, failed=bool(failed)
-    )
-
-
-async def _latency(place: Workplace, theirs: Theirs, name: str) -> Row:
-    """Medians of lone files, one after the other, with the light analyzer; theirs at its best combination."""
-    installation.ensure()
-    medians = []
+    medians: dict[str, float] = {}
     async with running_parts(place) as parts:
         stored = await parts.put(place.pictures)
         chosen = [stored[number % len(stored)] for number in range(WARM + place.scale.lone)]
@@ -108,11 +50,69 @@ async def _latency(place: Workplace, theirs: Theirs, name: str) -> Row:
             took = [await submitter.judge(each) for each in chosen][WARM:]
         ours = _milliseconds(took)
         place.say(f"assay, {DEPLOYED}: p50 {ours:.1f} ms, p95 {_p95(took):.1f} ms")
-        for order in _orders(place, chosen, LIGHT):
-            took = _run(place, parts, theirs, "lone", order)["latencies"][WARM:]
-            medians.append(_milliseconds(took))
-            place.say(f"{theirs.name}, {_described(order)}: p50 {medians[-1]:.1f} ms, p95 {_p95(took):.1f} ms")
-    return Row(name, ours, "ms", place.scale.lone, baseline=min(medians), aim=Aim("at most", 0.5))
+        for theirs in THEIRS:
+            if not place.wants(f"{theirs}_latency"):
+                continue
+            for order in _orders(place, chosen, LIGHT):
+                took = _run(place, parts, theirs, "lone", order)["latencies"][WARM:]
+                median = _milliseconds(took)
+                medians[theirs] = min(median, medians.get(theirs, median))
+                place.say(f"{theirs}, {_described(order)}: p50 {median:.1f} ms, p95 {_p95(took):.1f} ms")
+    aim = Aim("at most", 0.5)
+    return [
+        Row(f"{theirs}_latency", ours, "ms", place.scale.lone, baseline=median, aim=aim)
+        for theirs, median in medians.items()
+    ]
+
+
+async def _throughput(place: Workplace, suffix: str, analyzer: str, aim: Aim) -> list[Row]:
+    installation.ensure()
+    ours: list[Drained] = []
+    best: dict[str, Drained] = {}
+    async with running_parts(place) as parts:
+        stored = await parts.put(place.pictures)
+
+        async def measure_ours(setting: Setting) -> None:
+            ours.append(await drain(place, parts, stored, analyzer, setting))
+            place.say(f"assay, {setting}: {ours[-1]}")
+
+        # Ours before and after theirs: a machine that gets slower or quicker meanwhile does so for both.
+        for setting in (DEPLOYED, place.scale.engine_settings[-1]):
+            await measure_ours(setting)
+        for theirs in THEIRS:
+            if place.wants(f"{theirs}_throughput{suffix}"):
+                best[theirs] = _best_of(place, parts, theirs, _orders(place, stored, analyzer))
+        await measure_ours(DEPLOYED)
+    failed = sum(each.failed for each in ours)
+    rows = []
+    for theirs, found in best.items():
+        lost = failed + found.failed
+        note = f"{failed} of ours and {found.failed} of {theirs}'s files failed" if lost else ""
+        value = max(each.rate for each in ours)
+        name = f"{theirs}_throughput{suffix}"
+        row = Row(name, value, "files/s", len(stored), baseline=found.rate, aim=aim, note=note, failed=bool(lost))
+        rows.append(row)
+    return rows
+
+
+def _best_of(place: Workplace, parts: Parts, theirs: str, orders: Sequence[Order]) -> Drained:
+    """The quickest of all combinations, and of other numbers of torch threads with it."""
+    found: dict[Order, Drained] = {}
+
+    def measure(order: Order) -> None:
+        counts = _run(place, parts, theirs, "backlog", order)
+        found[order] = Drained(counts["files"], counts["failed"], counts["seconds"])
+        place.say(f"{theirs}, {_described(order)}: {found[order]}")
+
+    def quickest() -> Order:
+        return max(found, key=lambda order: found[order].rate)
+
+    for order in orders:
+        measure(order)
+    best = quickest()
+    for threads in sorted({1, CORES} - {best.threads}):
+        measure(replace(best, threads=threads))
+    return found[quickest()]
 
 
 def _orders(place: Workplace, stored: Sequence[Stored], analyzer: str) -> list[Order]:
@@ -123,17 +123,13 @@ def _orders(place: Workplace, stored: Sequence[Stored], analyzer: str) -> list[O
     ]
 
 
-def _with_threads(order: Order, threads: int) -> Order:
-    return Order(order.analyzer, order.concurrency, order.prefetch, threads, order.files)
-
-
 def _described(order: Order) -> str:
     return f"concurrency {order.concurrency}, prefetch {order.prefetch}, {order.threads} torch threads"
 
 
-def _run(place: Workplace, parts: Parts, theirs: Theirs, what: str, order: Order) -> dict[str, Any]:
+def _run(place: Workplace, parts: Parts, theirs: str, what: str, order: Order) -> dict[str, Any]:
     """Have it measured. Raises RuntimeError with the end of its output where that fails."""
-    folder = place.new_folder(theirs.name)
+    folder = place.new_folder(theirs)
     order.write(folder / "order.json")
     storage = {
         "endpoint": parts.s3.endpoint_url,
@@ -142,11 +138,11 @@ def _run(place: Workplace, parts: Parts, theirs: Theirs, what: str, order: Order
         "access_key": parts.s3.access_key_id,
         "secret_key": parts.s3.secret_access_key.get_secret_value(),
     }
-    command = [str(installation.PYTHON), "-m", f"bench.{theirs.name}_measure", what, str(folder / "order.json")]
+    command = [str(installation.PYTHON), "-m", f"bench.{theirs}_measure", what, str(folder / "order.json")]
     environment = place.child_environment(BENCH_S3=json.dumps(storage))
     run = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     if run.returncode:
-        raise RuntimeError(f"{theirs.name} failed: {run.stderr[-3000:]}")
+        raise RuntimeError(f"{theirs} failed: {run.stderr[-3000:]}")
     found: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
     return found
 

@@ -29,9 +29,15 @@ bench-quick = bench.analyzers:Quick
 class Workplace:
     """What all rows share."""
 
-    def __init__(self, folder: Path, scale: Scale) -> None:
+    def __init__(self, folder: Path, scale: Scale, only: str = "") -> None:
+        """only: the row that is wanted; empty: all."""
         self.folder = folder
         self.scale = scale
+        self._only = only
+
+    def wants(self, row: str) -> bool:
+        """False for a row that was not asked for and can be left out of those that are measured together."""
+        return self._only in ("", row)
 
     def say(self, line: str) -> None:
         """A line beside the table: what is tried, and what came of it."""
@@ -66,11 +72,11 @@ class Workplace:
 
 
 @contextmanager
-def workplace(scale: Scale) -> Iterator[Workplace]:
+def workplace(scale: Scale, only: str = "") -> Iterator[Workplace]:
     """A folder for one run, removed at its end."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=FOLDER))
     try:
-        yield Workplace(folder, scale)
+        yield Workplace(folder, scale, only)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
