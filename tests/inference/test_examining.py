@@ -144,5 +144,4 @@ async def test_the_upload_s_trace_goes_on_through_every_stage(lab: Lab, traces: 
         assert all(span["parent_id"] for span in here)
         return [event["name"] for span in here for event in span["events"]]
 
-    stages = ("fetch", "prepare", "infer")
-    await lab.until_true(lambda: steps() == [f"{stage} {moment}" for stage in stages for moment in ("began", "ended")])
+    await lab.until_true(lambda: steps() == ["fetch", "prepare", "infer"])

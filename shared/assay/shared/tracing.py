@@ -3,6 +3,7 @@
 import atexit
 import json
 import logging
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
@@ -56,7 +57,9 @@ def _as_line(span: ReadableSpan) -> str:
             "end_ns": span.end_time,
             "status": span.status.status_code.name.lower(),
             "attributes": dict(span.attributes or {}),
-            "events": [{"name": event.name, "at_ns": event.timestamp} for event in span.events],
+            "events": [
+                {"name": event.name, "at_ns": event.timestamp, **(event.attributes or {})} for event in span.events
+            ],
         },
         default=str,
     )
@@ -88,9 +91,16 @@ def current_trace_id() -> str | None:
 
 
 def carrier() -> dict[str, str]:
-    """The current trace context as headers (`traceparent`, …)."""
-    headers: dict[str, str] = {}
-    propagate.inject(headers)
+    """The current trace context as headers: `traceparent`, and `tracestate` where there is one (W3C Trace Context).
+
+    Written here, since every event passes: the SDK's propagators take ten times as long.
+    """
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return {}
+    headers = {"traceparent": f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"}
+    if context.trace_state:
+        headers["tracestate"] = context.trace_state.to_header()
     return headers
 
 
@@ -117,11 +127,12 @@ def continued(context: Context) -> Iterator[None]:
 def step(name: str) -> Iterator[None]:
     """Note when the block began and ended in the current span: a tenth of what a span of its own costs."""
     current = trace.get_current_span()
-    current.add_event(f"{name} began")
+    began = time.time_ns()
     try:
         yield
     finally:
-        current.add_event(f"{name} ended")
+        if current.is_recording():
+            current.add_event(name, {"began_ns": began})
 
 
 @contextmanager
