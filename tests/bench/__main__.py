@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 
 from bench.consumer import long_record, parallel_consumer, parallel_consumer_short
 from bench.engine import engine_efficiency, engine_efficiency_light
@@ -24,7 +24,7 @@ from bench.rows import Row, keep, show
 from bench.scale import Scale
 from bench.workplace import HOME, Workplace, workplace
 
-Measure = Callable[[Workplace], Awaitable[list[Row]]]
+Measure = Callable[[Workplace], Coroutine[None, None, list[Row]]]
 
 MEASURES: dict[tuple[str, ...], Measure] = {
     ("parallel_consumer", "parallel_consumer_with_failures"): parallel_consumer,

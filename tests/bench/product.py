@@ -60,7 +60,7 @@ async def interactive_under_backfill(place: Workplace) -> list[Row]:
         idle = await _uploads(place, client, place.scale.interactive)
         backfill = await Backfill.begun(product, place.pictures[:500], place.scale.backfill)
         try:
-            busy = []
+            busy: list[float] = []
             before = await backfill.done()
             began = time.monotonic()
             # Ends before the backfill does: whatever is counted was uploaded while there was work in the bulk lane.
@@ -156,7 +156,7 @@ class Backfill:
     async def done(self) -> int:
         """Reports since the backfill began, those of others included."""
         ends = await self._consumer.end_offsets(self._partitions)
-        return sum(ends.values()) - self._before
+        return sum(int(end) for end in ends.values()) - self._before
 
     async def stop(self) -> None:
         await self._consumer.stop()

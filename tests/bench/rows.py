@@ -65,7 +65,7 @@ class Row:
 
 def show(rows: Sequence[Row]) -> None:
     """Print the rows as a table."""
-    lines = [(*COLUMNS, "")]
+    lines: list[tuple[str, ...]] = [(*COLUMNS, "")]
     for row in rows:
         cells = row.as_json()
         aim = "" if row.aim is None else f"{'≥' if row.aim.sense == 'at least' else '≤'} {row.aim.value:g}"

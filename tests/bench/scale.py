@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Scale:
     @classmethod
     def from_environment(cls) -> "Scale":
         """The defaults, changed by BENCH_…. Raises ValueError for what is no number."""
-        given = {}
+        given: dict[str, Any] = {}
         for field in fields(cls):
             text = os.environ.get(f"BENCH_{field.name.upper()}")
             if text:
