@@ -8,7 +8,7 @@ from typing import Self
 import structlog
 
 INTERVAL_S = 0.5
-FRACTIONS = {"prepare": 0.2, "infer": 0.6, "explain": 0.85}
+FRACTIONS = {"prepare": 0.2, "infer": 0.6}
 
 log = structlog.get_logger(__name__)
 

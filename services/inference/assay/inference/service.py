@@ -146,10 +146,11 @@ class AnalysisService:
                 raise TimedOutError(self._manifest.time_limit_s) from error
 
     async def _examined(self, analysis: Analysis, trial: Trial, limit: asyncio.Timeout) -> None:
-        async with self._engine.place(urgent=analysis.urgent) as place, Progress(trial.progress) as progress:
-            prepared = await self._prepared(analysis, trial, limit, place, progress)
-            with self._stage("infer", progress):
-                finding = await place.infer(prepared)
+        async with self._engine.place(urgent=analysis.urgent) as place:
+            async with Progress(trial.progress) as progress:
+                prepared = await self._prepared(analysis, trial, limit, place, progress)
+                with self._stage("infer", progress):
+                    finding = await place.infer(prepared)
             details, whole = verdicts.bounded(finding)
             verdict = verdicts.conclude(self._manifest, finding, details, ())
             # The verdict is there in time, whatever Kafka takes to store it.
@@ -160,7 +161,7 @@ class AnalysisService:
             await trial.complete(verdict, artifacts_follow=follow, derived=derived)
             if follow:
                 limit.reschedule(asyncio.get_running_loop().time() + self._manifest.time_limit_s)
-                with self._stage("explain", progress):
+                with self._stage("explain"):
                     artifacts = await self._explained(analysis, prepared, finding, whole)
                     await trial.explain(artifacts)
                 verdict = verdict.model_copy(update={"artifacts": artifacts})
