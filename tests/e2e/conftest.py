@@ -1,12 +1,20 @@
 """One running product for all end-to-end tests, with two upload services and the test roots trusted."""
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from support.product import Product, running_product
 
 
 @pytest.fixture(scope="session")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     with running_product(tmp_path_factory.mktemp("product") / "home", ASSAY_SCALE__UPLOAD="2") as running:
         yield running
+
+
+@pytest.fixture
+def product(running: Product) -> Iterator[Product]:
+    """The running product, used by an owner of this test's own: nobody else has examined the same bytes for him."""
+    with running.of_owner(f"tester-{uuid4()}") as product:
+        yield product

@@ -63,8 +63,8 @@ def test_reference_tables_come_from_the_code(product: Product) -> None:
     assert "assay_http_request_seconds" in product.command("reference", "metrics").stdout
 
 
-def test_what_up_prints_is_the_address_and_lines_to_paste(product: Product) -> None:
-    printed = product.printed.read_text()
-    assert f"{product.url}/#token={product.token}" in printed
-    assert f"ASSAY_HOME={product.home}" in printed
+def test_what_up_prints_is_the_address_and_lines_to_paste(running: Product) -> None:
+    printed = running.printed.read_text()
+    assert f"{running.url}/#token={running.token}" in printed
+    assert f"ASSAY_HOME={running.home}" in printed
     assert "submit" in printed

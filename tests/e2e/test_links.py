@@ -22,11 +22,12 @@ def links_in(answer: Any) -> Iterator[str]:
 
 
 def test_every_link_of_every_answer_works(product: Product) -> None:
+    explained = product.explained(SAMPLES / "splice.jpg")
     accepted = product.submit(SAMPLES / "splice.jpg")
-    list(product.stream(f"/api/v1/files/{accepted['file_id']}/events?until=completed"))
     with product.client() as client:
         answers = [
             accepted,
+            explained,
             client.get(f"/api/v1/files/{accepted['file_id']}").json(),
             client.get(f"/api/v1/files/{accepted['file_id']}/runs/1").json(),
             client.get("/api/v1/files").json(),

@@ -104,7 +104,7 @@ def test_an_analysis_is_replayed_as_a_run_with_its_analyzer_only(product: Produc
     event = RunRequested(
         occurred_at=now(),
         file_id=UUID(file_id),
-        owner_id="local",
+        owner_id=product.owner,
         run_id=UUID(run["run_id"]),
         run_number=1,
         plan=("jpeg-forensics", "provenance"),

@@ -18,7 +18,7 @@ from inference.lab import Lab, is_terminal
 from support.services import ServiceProcess
 
 from assay.contracts import AnalysisCompleted, AnalyzerRegistered, FileDerived, RunRequested, decode
-from assay.contracts.topics import LANES
+from assay.contracts.topics import ANALYZERS, LANES
 from assay.inference.derived import STORED_AT_ONCE, Derivations, TypeReader
 from assay.inference.domain import Analysis, Deletions
 from assay.inference.errors import AnalyzerBrokenError, FileDeletedError
@@ -32,6 +32,7 @@ from assay.shared.objects import ObjectStore
 
 SAMPLES = Path(__file__).parents[2] / "examples" / "samples"
 MEGABYTE = 1 << 20
+ANALYZERS_HERE = ("unzipping", "counting", "jpeg-forensics")
 MAX_DEPTH, MAX_FILES, MAX_MB, TREE_FILES = 3, 20, 8, 60
 
 
@@ -80,7 +81,7 @@ async def unzipper(
     """A worker that unpacks archives, with small limits."""
     lines = {
         **environment,
-        "ASSAY_ANALYZERS": "unzipping,counting,jpeg-forensics",
+        "ASSAY_ANALYZERS": ",".join(ANALYZERS_HERE),
         "ASSAY_DERIVED__MAX_DEPTH": str(MAX_DEPTH),
         "ASSAY_DERIVED__MAX_FILES": str(MAX_FILES),
         "ASSAY_DERIVED__MAX_MB": str(MAX_MB),
@@ -96,6 +97,9 @@ async def unzipper(
         yield service
     finally:
         assert await asyncio.to_thread(service.stop) == 0
+        # Other tests upload texts and archives that nobody is to take.
+        for name in ANALYZERS_HERE:
+            await lab.publisher.send(ANALYZERS.name, name.encode(), None, [])
 
 
 async def unpacked(lab: Lab, lanes: Lanes, members: list[bytes]) -> list[FileDerived]:

@@ -9,10 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
+from assay.embedded.stack import Stack
+from assay.embedded.tokens import OWNER
+from assay.shared.auth import mint_token
 from support import minio
 from support.services import free_port
 
@@ -32,6 +35,7 @@ class Product:
         self.printed = home.with_suffix(".out")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
         self.environment = {**inherited, "ASSAY_HOME": str(home), "ASSAY_PORT": str(self.port), **settings}
+        self.owner = OWNER
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
@@ -69,7 +73,20 @@ class Product:
 
     @property
     def token(self) -> str:
-        return (self.home / "token").read_text().strip()
+        """Of the owner that the product was started for, or of the one that `becomes` named."""
+        return self.environment.get("ASSAY_TOKEN") or (self.home / "token").read_text().strip()
+
+    @contextmanager
+    def of_owner(self, owner: str) -> Iterator[Self]:
+        """For the block, it is used by another owner, who has no files yet and is an operator too."""
+        secret = Stack(self.home).credentials.auth_secret
+        self.owner = owner
+        self.environment["ASSAY_TOKEN"] = mint_token(secret, owner, ["user", "operator"])
+        try:
+            yield self
+        finally:
+            self.owner = OWNER
+            del self.environment["ASSAY_TOKEN"]
 
     def client(self, token: str | None = None) -> httpx.Client:
         """An HTTP client that asks as the first owner, or with another token."""

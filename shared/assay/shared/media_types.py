@@ -85,7 +85,7 @@ class MediaTypes:
             return MediaType(by_brand, certain=True)
         prediction = self._magika.identify_bytes(content).prediction
         name = str(prediction.output.mime_type)
-        if name == _ISO_IMAGE and content.startswith(_ZIP_SIGNATURE):
+        if content.startswith(_ZIP_SIGNATURE) and (name in (_ISO_IMAGE, UNKNOWN) or name.startswith("text/")):
             return MediaType(_ZIP, certain=False)
         if name == UNKNOWN:
             by_signature = next((kind for start, kind in _SIGNATURES if content.startswith(start)), None)
