@@ -59,7 +59,7 @@ class Bench:
             await asyncio.gather(*sent)
 
     @asynccontextmanager
-    async def member(self, handler: Handler, **options: object) -> AsyncIterator[ParallelConsumer]:
+    async def member(self, handler: Handler | None = None, **options: object) -> AsyncIterator[ParallelConsumer]:
         """A running member of the group; drained at the end."""
         broker = build_broker(self.settings, client_id="test")
         given = {"topics": (self.topic,), "group": self.group, "publisher": self.publisher, **options}

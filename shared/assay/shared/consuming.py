@@ -22,8 +22,10 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 
 from assay.shared import backoff
+from assay.shared.batching import BatchHandling
 from assay.shared.committing import Committer
 from assay.shared.delivery import (
+    BatchHandler,
     Delivery,
     GaveUp,
     Handler,
@@ -43,6 +45,7 @@ from assay.shared.scheduling import Lane, Schedule
 from assay.shared.taking_over import TakingOver
 
 __all__ = [
+    "BatchHandler",
     "Delivery",
     "Handler",
     "Isolation",
@@ -87,7 +90,7 @@ async def _raw(message: KafkaMessage) -> object:
 
 
 class ParallelConsumer:
-    """Subscribes one group to topics and runs `handler` for each record, at least once."""
+    """Subscribes one group to topics and runs a handler for each record, or for several, at least once."""
 
     def __init__(
         self,
@@ -95,8 +98,10 @@ class ParallelConsumer:
         *,
         topics: tuple[str, ...],
         group: str,
-        handler: Handler,
         publisher: Publisher,
+        handler: Handler | None = None,
+        batch_handler: BatchHandler | None = None,
+        max_batch: int = 200,
         instance_id: str | None = None,
         window: int = 32,
         buffer_records: int = 1000,
@@ -115,7 +120,10 @@ class ParallelConsumer:
         max_poll_interval_ms: int = 60_000,
     ) -> None:
         """
-        window: records in work at once.
+        batch_handler, max_batch: instead of `handler`, for records of one partition in their order: those that are
+            there, at most so many. Needs Ordering.PARTITION. It fails and is tried again as a whole; where that is no
+            use, its records come one by one. It runs in no trace, see `Delivery.in_trace`.
+        window: records, or batches, in work at once.
         buffer_records, buffer_bytes: what is read ahead, shared evenly by the partitions; a partition that has used up
             its share is read on when half of it is free.
         lanes: how topics share the window.
@@ -155,17 +163,23 @@ class ParallelConsumer:
         self._committer = Committer(
             group, self._consumer, self._held, with_notes=starts_at is None, committed=self._regulate
         )
-        self._handling = Handling(
-            group=group,
-            handler=handler,
-            schedule=Schedule(window, lanes or {}),
-            committer=self._committer,
-            giving_up=self._giving_up,
-            isolation=isolation or Isolation(),
-            max_attempts=max_attempts,
-            waits_out=waits_out,
-            has_room=self._regulate_one,
-        )
+        handling: dict[str, Any] = {
+            "group": group,
+            "schedule": Schedule[Job](window, lanes or {}),
+            "committer": self._committer,
+            "giving_up": self._giving_up,
+            "isolation": isolation or Isolation(),
+            "max_attempts": max_attempts,
+            "waits_out": waits_out,
+            "has_room": self._regulate_one,
+        }
+        self._handling: Handling
+        if handler is not None and batch_handler is None:
+            self._handling = Handling(handler=handler, **handling)
+        elif batch_handler is not None and handler is None and ordering is Ordering.PARTITION:
+            self._handling = BatchHandling(batch_handler=batch_handler, max_batch=max_batch, **handling)
+        else:
+            raise ValueError("either a handler, or a batch_handler and Ordering.PARTITION")
         self._taking_over = TakingOver(broker, group, self._committer.author, starts_at)
         self._subscriber = broker.subscriber(
             *topics,

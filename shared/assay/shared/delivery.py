@@ -1,12 +1,16 @@
 """What a consumer hands to its handler, and what the handler's errors mean."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from enum import Enum
 
+from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
+from opentelemetry.context import Context
 
 from assay.contracts import Event, decode
+from assay.shared import tracing
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
@@ -50,12 +54,40 @@ class Delivery:
     headers: Headers
     attempt: int
     """1, 2, 3 …; each time that the process died of this record counts as one."""
+    trace: Context | None = None
+    """Where this record of a batch has a span: that span's context."""
+
+    def in_trace(self) -> AbstractContextManager[None]:
+        """Run a block in this record's trace. For handlers of batches; others run in it anyway."""
+        if self.trace is not None:
+            return tracing.continued(self.trace)
+        if tracing.current_trace_id() is not None:
+            return nullcontext()
+        return tracing.continued(tracing.context_of(self.headers))
+
+    def within(self, trace: Context) -> "Delivery":
+        """The same record with this trace."""
+        return replace(self, trace=trace)
 
     def event(self) -> Event | None:
         """The event in it; None for a tombstone or a type that we do not know. Raises MalformedEventError."""
         return decode(self.value, self.headers)
 
 
+def delivery_of(record: ConsumerRecord, attempt: int) -> Delivery:
+    """What a handler gets of a record."""
+    return Delivery(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.key or b"",
+        record.value,
+        tuple(record.headers),
+        attempt,
+    )
+
+
 Handler = Callable[[Delivery], Awaitable[None]]
+BatchHandler = Callable[[Sequence[Delivery]], Awaitable[None]]
 GaveUp = Callable[[Delivery, BaseException], Awaitable[None]]
 WaitsOut = Callable[[BaseException], bool]

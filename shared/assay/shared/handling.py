@@ -14,7 +14,7 @@ from assay.contracts.cloudevents import header
 from assay.contracts.dead_letters import REDRIVE_GROUP_HEADER
 from assay.shared import backoff, metrics, tracing
 from assay.shared.committing import Committer
-from assay.shared.delivery import Delivery, Handler, PermanentError, WaitsOut, WorkerCrashedError
+from assay.shared.delivery import Delivery, Handler, PermanentError, WaitsOut, WorkerCrashedError, delivery_of
 from assay.shared.giving_up import GivingUp
 from assay.shared.holding import CRASHES_ALLOWED, HeldPartition, Job
 from assay.shared.isolation import Isolation
@@ -22,6 +22,11 @@ from assay.shared.scheduling import Schedule
 from assay.shared.tracebacks import Tracebacks
 
 log = structlog.get_logger(__name__)
+
+
+def is_final(error: BaseException) -> bool:
+    """True for errors that say that trying again cannot help."""
+    return isinstance(error, PermanentError | MalformedEventError)
 
 
 class Handling:
@@ -223,6 +228,9 @@ class Handling:
         job.held.tracker.finish(job.record.offset)
         if job.crashes is not None:
             job.held.suspects.pop(job.record.offset, None)
+        self._goes_on(job)
+
+    def _goes_on(self, job: Job) -> None:
         following = self._schedule.finished(job)
         if following is not None:
             self._ready(following)
@@ -241,18 +249,8 @@ class Handling:
             return "done"
         if job.given_up_for is None:
             job.attempt += 1
-        delivery = Delivery(
-            record.topic,
-            record.partition,
-            record.offset,
-            record.key or b"",
-            record.value,
-            tuple(record.headers),
-            job.attempt + (job.crashes or 0),
-        )
-        if not self._in_handler:
-            self._moved_at = time.monotonic()  # it did not stall while there was nothing to do
-        self._in_handler += 1
+        delivery = delivery_of(record, job.attempt + (job.crashes or 0))
+        self._begins()
         try:
             if tracing.is_recording():
                 with tracing.span(
@@ -268,8 +266,16 @@ class Handling:
                     return await self._settle(job, delivery)
             return await self._settle(job, delivery)
         finally:
-            self._in_handler -= 1
-            self._moved_at = time.monotonic()
+            self._ends()
+
+    def _begins(self) -> None:
+        if not self._in_handler:
+            self._moved_at = time.monotonic()  # it did not stall while there was nothing to do
+        self._in_handler += 1
+
+    def _ends(self) -> None:
+        self._in_handler -= 1
+        self._moved_at = time.monotonic()
 
     async def _settle(self, job: Job, delivery: Delivery) -> str | None:
         if job.given_up_for is not None:
@@ -287,9 +293,8 @@ class Handling:
         return "done"
 
     async def _failed(self, job: Job, delivery: Delivery, error: BaseException) -> str | None:
-        is_final = isinstance(error, PermanentError | MalformedEventError)
         job.failures += not self._waits_out(error)
-        if is_final or job.failures >= self._max_attempts:
+        if is_final(error) or job.failures >= self._max_attempts:
             return await self._give_up(job, delivery, error)
         log.warning(
             "handler_failed",

@@ -101,6 +101,8 @@ class Job:
     attempt: int = 0
     failures: int = 0
     returns: int = 0
+    is_single: bool = False
+    """Not handled together with others: a batch with it has failed for good."""
     given_up_for: BaseException | None = None
     is_counted: bool = False
     """Among the dead letters that are limited."""

@@ -1,7 +1,7 @@
 """Whose record is handled next: lanes by weight, owners in turn, each owner's records in the order of their arrival."""
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Generic, Protocol, TypeVar
@@ -156,6 +156,18 @@ class Schedule(Generic[Item]):
             return behind.popleft()
         del self._behind[item.order]
         return None
+
+    def following(self, item: Item, at_most: int, fits: Callable[[Item], bool]) -> list[Item]:
+        """What waits behind an item in work and goes with it: the next ones of its order, as far as they fit."""
+        behind = self._behind.get(item.order)
+        taken: list[Item] = []
+        while behind and len(taken) < at_most and fits(behind[0]):
+            taken.append(behind.popleft())
+        return taken
+
+    def put_back(self, item: Item, others: Sequence[Item]) -> None:
+        """These wait behind the item again, before all others."""
+        self._behind[item.order].extendleft(reversed(others))
 
     def drop(self, is_gone: Callable[[Item], bool]) -> None:
         """Forget waiting items. Those in work keep their slots until they are released."""
