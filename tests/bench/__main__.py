@@ -20,6 +20,7 @@ from bench.gain import engine_batching_gain
 from bench.installation import MissingError
 from bench.product import OVERHEAD, interactive_under_backfill, overhead
 from bench.queues import latency, throughput, throughput_heavy
+from bench.results import results_persist
 from bench.rows import Row, keep, show
 from bench.scale import Scale
 from bench.workplace import HOME, Workplace, workplace
@@ -35,6 +36,7 @@ MEASURES: dict[tuple[str, ...], Measure] = {
     ("engine_batching_gain",): engine_batching_gain,
     OVERHEAD: overhead,
     ("interactive_under_backfill",): interactive_under_backfill,
+    ("results_persist",): results_persist,
     ("celery_throughput", "karton_throughput"): throughput,
     ("celery_throughput_heavy", "karton_throughput_heavy"): throughput_heavy,
     ("celery_latency", "karton_latency"): latency,

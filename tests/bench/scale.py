@@ -44,6 +44,8 @@ class Scale:
     """Lone files, for latencies."""
     records: int = 10_000
     """Records of the parallel consumer's rows."""
+    verdicts: int = 100_000
+    """Verdicts that results persists."""
     picture: str = "1280x960"
     """Pixels of the pictures."""
     settings: str = "8/1/1 8/2/1 16/1/2 32/2/2"

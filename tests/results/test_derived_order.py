@@ -19,6 +19,7 @@ from support.services import ServiceProcess
 
 from assay.contracts import Event, RunCompleted, decode
 from assay.contracts.topics import VERDICTS
+from assay.results.recording import Read
 from assay.results.service import RunService
 from assay.results.settings import Settings
 from assay.results.tables import SCHEMA, Outbox
@@ -37,7 +38,7 @@ class Recorder:
         self._service = service
         self._engine = engine
         self._topic, self._topic_id = f"test-{uuid4()}", new_id()
-        self._offset = 0
+        self._offset = 1
 
     async def start(self, partitions: int) -> None:
         async with self._engine.begin() as session:
@@ -49,18 +50,12 @@ class Recorder:
         async with self._engine.begin() as session:
             await session.execute(text("DELETE FROM positions WHERE topic = :topic").bindparams(topic=self._topic))
 
-    async def record(self, *events: Event, partition: int = 0) -> None:
-        for event in events:
-            self._offset += 1
-            await self._service.record(
-                event,
-                topic=self._topic,
-                partition=partition,
-                offset=self._offset,
-                topic_id=self._topic_id,
-                key=event.key,
-                tombstone=False,
-            )
+    async def record(self, *events: Event, partition: int = 0, at_once: int = 1) -> None:
+        """One after the other, or so many in a batch."""
+        for start in range(0, len(events), at_once):
+            reads = [Read(self._offset + number, event) for number, event in enumerate(events[start : start + at_once])]
+            self._offset += len(reads)
+            await self._service.record(reads, topic=self._topic, partition=partition, topic_id=self._topic_id)
 
     async def together(self, *events: Event) -> None:
         """Each from a partition of its own, at the same time."""
@@ -157,6 +152,67 @@ async def test_any_order_gives_the_same_report(
     assert set((await eventually(published, "all reports")).values()) == {1}
 
 
+async def test_any_order_in_any_batches_gives_the_same_report(
+    recorder: Recorder, publisher: Publisher, engine: AsyncEngine, settings: Settings, owner: str
+) -> None:
+    """What is read together is settled once, and ends in the rows that it would have had one by one."""
+    draw = random.Random(5)
+    stories, events = family(publisher, owner)
+    await recorder.record(*events)
+    first = await run_of(engine, stories[0].file_id)
+    count = 1
+    for at_once in (2, 3, 4, 6):
+        for _ in range(8):
+            stories, events = family(publisher, owner)
+            noise = [stories[2].started("jpeg-forensics"), stories[2].progressed("jpeg-forensics", 1, 0.5)]
+            await recorder.record(*draw.sample([*events, *noise], 8), at_once=at_once)
+            assert await run_of(engine, stories[0].file_id) == first
+            count += 1
+    # Whole families in one batch, mixed, each event twice.
+    families = [family(publisher, owner) for _ in range(10)]
+    everything = 2 * [event for _, events in families for event in events]
+    await recorder.record(*draw.sample(everything, len(everything)), at_once=len(everything))
+    for stories, _ in families:
+        assert await run_of(engine, stories[0].file_id) == first
+    count += len(families)
+
+    async def published() -> Counter[UUID] | None:
+        found = await reports(settings, owner)
+        return found if len(found) == 3 * count else None
+
+    assert set((await eventually(published, "all reports")).values()) == {1}
+
+
+async def test_a_deletion_in_a_batch_leaves_nothing(
+    recorder: Recorder, publisher: Publisher, engine: AsyncEngine, owner: str
+) -> None:
+    draw = random.Random(6)
+    for at_once in (2, 5, 7):
+        for _ in range(8):
+            stories, events = family(publisher, owner)
+            await recorder.record(*draw.sample([*events, stories[0].deleted()], 7), at_once=at_once)
+            for each in stories:
+                assert await rows(engine, "SELECT 1 FROM deleted_files WHERE file_id = :id", id=each.file_id)
+    for table in ("files", "runs", "analyses"):
+        assert await rows(engine, f"SELECT 1 FROM {table} WHERE owner_id = :owner", owner=owner) == []  # noqa: S608
+
+
+async def test_batches_that_share_families_wait_for_each_other_in_no_circle(
+    recorder: Recorder, publisher: Publisher, engine: AsyncEngine, owner: str
+) -> None:
+    """Twelve members write batches about the same families at once, deletions among them; none is ever refused."""
+    draw = random.Random(7)
+    families = [family(publisher, owner) for _ in range(30)]
+    gone = families[::3]
+    everything = [event for _, events in families for event in events]
+    everything += [stories[draw.randrange(2)].deleted() for stories, _ in gone]
+    shuffled = draw.sample(everything, len(everything))
+    await asyncio.gather(*(recorder.record(*shuffled[member::12], partition=member, at_once=5) for member in range(12)))
+    left = {stories[0].file_id for stories, _ in families} - {stories[0].file_id for stories, _ in gone}
+    for each in left:
+        assert (await run_of(engine, each))["label"] == "manipulated"
+
+
 async def test_a_redelivery_of_anything_changes_no_row(
     recorder: Recorder, publisher: Publisher, engine: AsyncEngine, owner: str
 ) -> None:
@@ -175,6 +231,7 @@ async def test_a_redelivery_of_anything_changes_no_row(
     before = await everything()
     for order in (events, events[::-1], [again, other_run]):
         await recorder.record(*order)
+        await recorder.record(*order, at_once=6)
     assert await everything() == before
     assert mail.file_id in {row["file_id"] for row in before[0]}
 

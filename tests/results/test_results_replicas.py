@@ -13,6 +13,7 @@ from support.services import ServiceProcess, free_port, running_service
 from assay.contracts import RunCompleted, decode
 from assay.contracts.topics import VERDICTS
 from assay.results.errors import PositionTakenError
+from assay.results.recording import Read
 from assay.results.service import RunService
 from assay.results.settings import Settings
 from assay.results.tables import SCHEMA, Outbox
@@ -54,15 +55,8 @@ async def test_a_member_that_lost_its_partition_writes_nothing(
         await session.execute(insert)
 
     async def record(offset: int, of: object = topic_id) -> None:
-        await service.record(
-            story.started(f"at-{offset}"),
-            topic=topic,
-            partition=0,
-            offset=offset,
-            topic_id=of,  # type: ignore[arg-type]
-            key=str(story.file_id),
-            tombstone=False,
-        )
+        read = Read(offset, story.started(f"at-{offset}"))
+        await service.record([read], topic=topic, partition=0, topic_id=of)  # type: ignore[arg-type]
 
     await record(5)
     await record(7)  # an offset may hold no record
@@ -71,9 +65,20 @@ async def test_a_member_that_lost_its_partition_writes_nothing(
             await record(late)
     with pytest.raises(PositionTakenError):
         await record(8, of=new_id())
+    # Of a batch that overlaps what is written, only the rest is written.
+    reads = [Read(offset, story.started(f"again-{offset}")) for offset in range(5, 11)]
+    assert await service.record(reads, topic=topic, partition=0, topic_id=topic_id) == 3
+    with pytest.raises(PositionTakenError):
+        await service.record(reads, topic=topic, partition=0, topic_id=topic_id)
     async with engine.begin() as session:
         query = text("SELECT analyzer FROM analyses WHERE file_id = :id ORDER BY 1").bindparams(id=story.file_id)
-        assert list(await session.scalars(query)) == ["at-5", "at-7"]
+        assert list(await session.scalars(query)) == [
+            "again-10",
+            "again-8",
+            "again-9",
+            "at-5",
+            "at-7",
+        ]
         for statement in ("DELETE FROM positions WHERE topic = :topic", "DELETE FROM outbox WHERE topic = :topic"):
             await session.execute(text(statement).bindparams(topic=topic))
 

@@ -71,6 +71,10 @@ class Outbox:
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
 
+    def outgoing(self) -> "Outgoing":
+        """Rows to be, for one transaction."""
+        return Outgoing(self)
+
     async def add(self, session: AsyncSession, event: Event, *, topics: tuple[str, ...] | None = None) -> None:
         """Write an event's rows in the caller's transaction, with the trace that it runs in."""
         await self.add_all(session, [event], topics=topics)
@@ -79,20 +83,25 @@ class Outbox:
         self, session: AsyncSession, events: Sequence[Event], *, topics: tuple[str, ...] | None = None
     ) -> None:
         """Write the rows of many events at once, in their order."""
-        carrier = tracing.carrier()
-        rows: list[dict[str, Any]] = []
+        outgoing = self.outgoing()
         for event in events:
-            record = encode(event, source=self._source, carrier=carrier)
-            headers = [[name, value.decode()] for name, value in record.headers]
-            rows.extend(_row(topic, event.key, record.value, headers) for topic in topics or event.topics)
-        await self._write(session, rows)
+            outgoing.add(event, topics=topics)
+        await outgoing.write(session)
 
     async def add_tombstone(self, session: AsyncSession, topic: str, key: str) -> None:
         """Write a tombstone: a null value under this key."""
-        headers = [[name, value] for name, value in tracing.carrier().items()]
-        await self._write(session, [_row(topic, key, None, headers)])
+        outgoing = self.outgoing()
+        outgoing.add_tombstone(topic, key)
+        await outgoing.write(session)
 
-    async def _write(self, session: AsyncSession, rows: list[dict[str, Any]]) -> None:
+    def rows_of(self, event: Event, topics: tuple[str, ...] | None) -> list[dict[str, Any]]:
+        """An event's rows, with the trace that this runs in."""
+        record = encode(event, source=self._source, carrier=tracing.carrier())
+        headers = [[name, value.decode()] for name, value in record.headers]
+        return [_row(topic, event.key, record.value, headers) for topic in topics or event.topics]
+
+    async def write(self, session: AsyncSession, rows: list[dict[str, Any]]) -> None:
+        """Write rows in the caller's transaction, in their order."""
         if not rows:
             return
         # One after the other in one go: ids are given in the order of the rows.
@@ -219,6 +228,28 @@ class Outbox:
             headers = [(name, text_value.encode()) for name, text_value in row.headers]
             await self._publisher.send(row.topic, row.key.encode(), value, headers)
             sent.append(row.id)
+
+
+class Outgoing:
+    """Rows of one transaction, collected in their order and written at once. Each has the trace that it was made in."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, event: Event, *, topics: tuple[str, ...] | None = None) -> None:
+        """An event, to its topics or to those named."""
+        self._rows += self._outbox.rows_of(event, topics)
+
+    def add_tombstone(self, topic: str, key: str) -> None:
+        """A null value under this key."""
+        headers = [[name, value] for name, value in tracing.carrier().items()]
+        self._rows.append(_row(topic, key, None, headers))
+
+    async def write(self, session: AsyncSession) -> None:
+        """Write what was added."""
+        rows, self._rows = self._rows, []
+        await self._outbox.write(session, rows)
 
 
 def _row(topic: str, key: str, value: bytes | None, headers: list[list[str]]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class Settings(ServiceSettings):
         default_factory=dict,
         description='Internal addresses of the other services for readiness and OpenAPI: {"upload": ["http://…"], …}',
     )
-    window: int = Field(default=64, ge=1, le=1000, description="Records in work at once")
+    window: int = Field(default=8, ge=1, le=1000, description="Batches of records in work at once")
     sweep_seconds: float = Field(
         default=5.0, gt=0, le=3600, description="How often runs past their deadline are sought"
     )

@@ -17,7 +17,8 @@ SCHEMA = "results"
 class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: DateTime(timezone=True),
-        dict[str, Any]: JSONB,
+        # What is not known is null, not the JSON value of that name.
+        dict[str, Any]: JSONB(none_as_null=True),
         list[str]: ARRAY(Text),
         list[UUID]: ARRAY(UuidType),
         str: Text,

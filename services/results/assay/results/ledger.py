@@ -1,0 +1,369 @@
+"""What is known of some files: read at once under their locks, changed in memory, written at once.
+
+Whoever changes anything about a file holds its lock, an advisory one, because it must hold for files that have no row
+yet, or no longer. A transaction takes all its locks in one statement, in the order of their numbers, and none later: so
+two transactions cannot wait for each other in a circle. Which locks it needs is read before: besides the files that
+events speak of, all that these were found in, since the end of a found file may conclude its parent, and all that was
+found inside of those that may be deleted. Where that has grown until the locks are held, they are given back and all of
+them are taken anew. Whoever has a row of `positions` locked took it before, and has no other.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ColumnElement, Table, any_, delete, inspect, literal, select, text
+from sqlalchemy import Uuid as UuidType
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute, aliased
+
+from assay.results.domain import TERMINAL
+from assay.results.tables import Analysis, Base, DeletedFile, File, Run
+
+AnalysisKey = tuple[UUID, str]
+"""Run and analyzer."""
+Row = TypeVar("Row", File, Run, Analysis)
+
+
+class FilesMissingError(Exception):
+    """More files are concerned than are locked. To be done again, with all of these, in a new transaction."""
+
+    def __init__(self, file_ids: Iterable[UUID]) -> None:
+        super().__init__("more files are concerned than are locked")
+        self.file_ids = frozenset(file_ids)
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What some events are about."""
+
+    file_ids: set[UUID] = field(default_factory=set)
+    may_go: set[UUID] = field(default_factory=set)
+    """Files that may be deleted, with all that was found inside."""
+    run_ids: set[UUID] = field(default_factory=set)
+    analyses: set[AnalysisKey] = field(default_factory=set)
+
+
+_LOCK = text("SELECT count(pg_advisory_xact_lock(number)) FROM unnest(CAST(:numbers AS bigint[])) AS number")
+
+
+class _Rows:
+    """How one table's objects become rows."""
+
+    def __init__(self, table: type[Base]) -> None:
+        mapper = inspect(table)
+        attributes = list(mapper.column_attrs)
+        self._keys = [each.key for each in attributes]
+        columns = [each.columns[0] for each in attributes]
+        self._names = [each.key for each in columns]
+        core = cast("Table", table.__table__)
+        rest = [each.key for each in columns if not each.primary_key]
+        fresh = insert(core)
+        self.upsert: Insert = fresh.on_conflict_do_update(
+            index_elements=list(core.primary_key.columns), set_={name: fresh.excluded[name] for name in rest}
+        )
+
+    def of(self, row: Base) -> tuple[Any, ...]:
+        known = row.__dict__
+        return tuple([known.get(key) for key in self._keys])
+
+    def named(self, values: tuple[Any, ...]) -> dict[str, Any]:
+        return dict(zip(self._names, values, strict=True))
+
+
+_ROWS = {table: _Rows(table) for table in (File, Run, Analysis)}
+
+
+class Ledger:
+    """All files that one transaction may change. Nothing is in the database before `write`."""
+
+    def __init__(self, session: AsyncSession, locked: set[UUID]) -> None:
+        self._session = session
+        self._locked = locked
+        self._deleted: set[UUID] = set()
+        self._forgotten: set[UUID] = set()
+        self._files: dict[UUID, File] = {}
+        self._runs: dict[UUID, Run] = {}
+        self._runs_of: dict[UUID, dict[UUID, Run]] = {}
+        self._analyses: dict[AnalysisKey, Analysis] = {}
+        self._of_run: dict[UUID, dict[str, Analysis | str]] = {}
+        self._before: dict[Base, tuple[Any, ...]] = {}
+
+    # Reading.
+    @classmethod
+    async def open(cls, session: AsyncSession, wanted: Wanted, more: Iterable[UUID] = ()) -> "Ledger":
+        """Lock the files that are concerned and read what is known of them.
+
+        more: files that are concerned as well, as an earlier FilesMissingError told. Raises FilesMissingError.
+        """
+        concerned = wanted.file_ids.union(more)
+        concerned |= await _above(session, concerned)
+        concerned |= await _inside(session, wanted.may_go)
+        await _lock(session, concerned)
+        ledger = cls(session, concerned)
+        await ledger._read(wanted)
+        await ledger._check(wanted)
+        return ledger
+
+    async def _read(self, wanted: Wanted) -> None:
+        session, ids = self._session, self._locked
+        self._deleted.update(await session.scalars(select(DeletedFile.file_id).where(_among(DeletedFile.file_id, ids))))
+        for file in await session.scalars(select(File).where(_among(File.file_id, ids))):
+            self._files[self._known(file).file_id] = file
+        for run in await session.scalars(select(Run).where(_among(Run.file_id, ids))):
+            self._keep_run(self._known(run))
+        # Of those that are not spoken of, only how they stand: the rest of the row is read where a report needs it.
+        runs = {run.run_id for run in self._runs.values() if run.completed_at is None} | wanted.run_ids
+        for run_id, name, status in await session.execute(
+            select(Analysis.run_id, Analysis.analyzer, Analysis.status).where(_among(Analysis.run_id, runs))
+        ):
+            self._of_run.setdefault(run_id, {})[name] = status
+        spoken_of = [(run_id, name) for run_id, name in wanted.analyses if name in self._of_run.get(run_id, ())]
+        await self._read_analyses(spoken_of)
+
+    async def _check(self, wanted: Wanted) -> None:
+        parents = {each.parent_file_id for each in self._files.values() if each.parent_file_id is not None}
+        concerned = parents | await _inside(self._session, wanted.may_go)
+        if not concerned <= self._locked:
+            raise FilesMissingError(concerned | self._locked)
+
+    async def read_whole(self, runs: Iterable[Run]) -> None:
+        """Read all of the analyses of these runs."""
+        await self._read_analyses(
+            [
+                (run.run_id, name)
+                for run in runs
+                for name, known in self._of_run.get(run.run_id, {}).items()
+                if isinstance(known, str)
+            ]
+        )
+
+    async def _read_analyses(self, keys: Sequence[AnalysisKey]) -> None:
+        if not keys:
+            return
+        wanted = set(keys)
+        found = await self._session.scalars(
+            select(Analysis).where(
+                _among(Analysis.run_id, {run_id for run_id, _ in wanted}),
+                Analysis.analyzer == any_(literal(sorted({name for _, name in wanted}), ARRAY(Analysis.analyzer.type))),
+            )
+        )
+        for analysis in found:
+            key = (analysis.run_id, analysis.analyzer)
+            self._session.expunge(analysis)
+            if key in wanted:
+                self._before[analysis] = _ROWS[Analysis].of(analysis)
+                self._keep_analysis(analysis)
+
+    def _known(self, row: Row) -> Row:
+        # The session shall not write it by itself.
+        self._session.expunge(row)
+        self._before[row] = _ROWS[type(row)].of(row)
+        return row
+
+    def _keep_run(self, run: Run) -> None:
+        self._runs[run.run_id] = run
+        self._runs_of.setdefault(run.file_id, {})[run.run_id] = run
+
+    def _keep_analysis(self, analysis: Analysis) -> None:
+        self._analyses[analysis.run_id, analysis.analyzer] = analysis
+        self._of_run.setdefault(analysis.run_id, {})[analysis.analyzer] = analysis
+
+    # What is known, and what becomes known.
+    def is_deleted(self, file_id: UUID) -> bool:
+        return file_id in self._deleted
+
+    def known_file(self, file_id: UUID) -> File | None:
+        """The file; None where nothing was heard of it."""
+        return self._files.get(file_id)
+
+    def file(self, file_id: UUID, owner_id: str) -> File:
+        """The file, made where it is missing."""
+        file = self._files.get(file_id)
+        if file is None:
+            file = self._files[file_id] = File(file_id=file_id, owner_id=owner_id, status="queued")
+        return file
+
+    def run(self, run_id: UUID, file_id: UUID, owner_id: str) -> Run:
+        """The run, made where it is missing."""
+        run = self._runs.get(run_id)
+        if run is None:
+            run = Run(run_id=run_id, file_id=file_id, owner_id=owner_id, status="queued")
+            self._keep_run(run)
+        return run
+
+    def known_run(self, run_id: UUID) -> Run | None:
+        """The run; None where nothing was heard of it, or its file is gone."""
+        return self._runs.get(run_id)
+
+    def analysis(self, run: Run, analyzer: str) -> Analysis:
+        """One of the analyses that were asked for, made where it is missing."""
+        analysis = self._analyses.get((run.run_id, analyzer))
+        if analysis is None:
+            analysis = Analysis(
+                run_id=run.run_id,
+                analyzer=analyzer,
+                file_id=run.file_id,
+                owner_id=run.owner_id,
+                status="queued",
+                attempt=0,
+                sequence=0,
+                fraction=0.0,
+                artifacts_follow=False,
+            )
+            self._keep_analysis(analysis)
+        return analysis
+
+    def known_analysis(self, run_id: UUID, analyzer: str) -> Analysis | None:
+        """The analysis; None where nothing was heard of it."""
+        return self._analyses.get((run_id, analyzer))
+
+    def statuses(self, run: Run) -> dict[str, str]:
+        """How all analyses of a run stand, by analyzer."""
+        known = self._of_run.get(run.run_id, {})
+        return {name: each if isinstance(each, str) else each.status for name, each in known.items()}
+
+    def has_heard_all(self, run: Run) -> bool:
+        """True where the plan is known and each of its analyses has ended."""
+        if run.plan is None or run.requested_at is None or run.run_number is None:
+            return False
+        known = self._of_run.get(run.run_id, {})
+        return all(
+            (each if isinstance(each, str) else each.status) in TERMINAL
+            for name in run.plan
+            if (each := known.get(name)) is not None
+        )
+
+    def analyses(self, run: Run) -> Sequence[Analysis]:
+        """All of a run that was `read_whole`, by analyzer."""
+        known = self._of_run.get(run.run_id, {})
+        return [each for _, each in sorted(known.items()) if not isinstance(each, str)]
+
+    def newest_run(self, file_id: UUID) -> Run | None:
+        """The run with the highest number; one whose request we have not read comes after all others."""
+        runs = self._runs_of.get(file_id)
+        if not runs:
+            return None
+        return max(runs.values(), key=lambda each: (each.run_number is not None, each.run_number or 0, each.run_id))
+
+    def open_runs(self, file_id: UUID) -> Sequence[Run]:
+        """The runs of a file that have no report yet, by id."""
+        runs = self._runs_of.get(file_id, {})
+        return [runs[each] for each in sorted(runs) if runs[each].completed_at is None]
+
+    def found_in(self, file_id: UUID) -> Sequence[UUID]:
+        """Files found inside this one, as far as they were announced; of files that may be deleted."""
+        return [each.file_id for each in self._files.values() if each.parent_file_id == file_id]
+
+    def forget(self, file_id: UUID) -> None:
+        """Leave of a file nothing but the mark that it was deleted."""
+        self._deleted.add(file_id)
+        self._forgotten.add(file_id)
+        self._files.pop(file_id, None)
+        for run_id in self._runs_of.pop(file_id, {}):
+            del self._runs[run_id]
+            for name in self._of_run.pop(run_id, {}):
+                self._analyses.pop((run_id, name), None)
+
+    async def ends_of(self, file_ids: Iterable[UUID]) -> "Ends":
+        """How far the examination of these derived files has come, whether they are locked or not.
+
+        One that is not locked may end at the same time: whoever ends it waits for its parent's lock, and looks again.
+        """
+        ends = Ends()
+        elsewhere = set()
+        for file_id in file_ids:
+            if file_id not in self._locked:
+                elsewhere.add(file_id)
+            elif file_id in self._deleted:
+                ends.over.add(file_id)
+            elif (file := self._files.get(file_id)) is not None and file.derived_run_id is not None:
+                ends.note(file, self._runs.get(file.derived_run_id))
+        if elsewhere:
+            gone = select(DeletedFile.file_id).where(_among(DeletedFile.file_id, elsewhere))
+            ends.over.update(await self._session.scalars(gone))
+            for file, run in await self._session.execute(
+                select(File, Run).join(Run, Run.run_id == File.derived_run_id).where(_among(File.file_id, elsewhere))
+            ):
+                ends.note(file, run)
+        return ends
+
+    # Writing.
+    async def write(self) -> None:
+        """Write what has changed."""
+        if self._forgotten:
+            for table in (Analysis, Run, File):
+                await self._session.execute(delete(table).where(_among(table.file_id, self._forgotten)))
+            marks = [{"file_id": each} for each in sorted(self._forgotten)]
+            await self._session.execute(insert(DeletedFile).on_conflict_do_nothing(), marks)
+        await self._upsert(File, self._files.values())
+        await self._upsert(Run, self._runs.values())
+        await self._upsert(Analysis, self._analyses.values())
+
+    async def _upsert(self, table: type[Base], rows: Iterable[Base]) -> None:
+        of = _ROWS[table]  # type: ignore[index]
+        changed = [values for row in rows if (values := of.of(row)) != self._before.get(row)]
+        if changed:
+            await self._session.execute(of.upsert, [of.named(values) for values in changed])
+
+
+class Ends:
+    """Which derived files are over, examined or deleted, and the run that the finding of each asked for."""
+
+    def __init__(self) -> None:
+        self.over: set[UUID] = set()
+        self.runs: dict[UUID, tuple[File, Run]] = {}
+        """Those with a report."""
+
+    def note(self, file: File, run: Run | None) -> None:
+        """Take up how a file stands."""
+        if run is None or run.completed_at is None:
+            return
+        self.over.add(file.file_id)
+        if run.report is not None:
+            self.runs[file.file_id] = (file, run)
+
+
+def _among(column: InstrumentedAttribute[Any], ids: Iterable[UUID]) -> ColumnElement[bool]:
+    # One parameter, so that the statement is the same for any number of ids.
+    return column == any_(literal(list(ids), ARRAY(UuidType)))
+
+
+async def _lock(session: AsyncSession, file_ids: Iterable[UUID]) -> None:
+    """Wait until nobody else changes anything about these files; held until the transaction ends."""
+    numbers = sorted({_lock_number(each) for each in file_ids})
+    # `unnest` gives them in their order, and each is locked before the next one is given.
+    await session.execute(_LOCK, {"numbers": numbers})
+
+
+def _lock_number(file_id: UUID) -> int:
+    """64 bits with sign, from the random end of the id. Two files that share them wait for each other, no more."""
+    return int.from_bytes(file_id.bytes[8:], "big", signed=True)
+
+
+async def _above(session: AsyncSession, file_ids: set[UUID]) -> set[UUID]:
+    """The files that these were found in, directly or not."""
+    up = (
+        select(File.parent_file_id)
+        .where(_among(File.file_id, file_ids), File.parent_file_id.is_not(None))
+        .cte("up", recursive=True)
+    )
+    parent = aliased(File)
+    up = up.union(
+        select(parent.parent_file_id)
+        .join(up, parent.file_id == up.c.parent_file_id)
+        .where(parent.parent_file_id.is_not(None))
+    )
+    return set(await session.scalars(select(up.c.parent_file_id)))
+
+
+async def _inside(session: AsyncSession, file_ids: set[UUID]) -> set[UUID]:
+    """The files that were found inside these, directly or not."""
+    if not file_ids:
+        return set()
+    down = select(File.file_id).where(_among(File.parent_file_id, file_ids)).cte("down", recursive=True)
+    child = aliased(File)
+    down = down.union(select(child.file_id).join(down, child.parent_file_id == down.c.file_id))
+    return set(await session.scalars(select(down.c.file_id)))

@@ -1,0 +1,183 @@
+"""What events say of files, taken up in a ledger one after the other. Pure: nothing is read or written here.
+
+No event concludes anything by itself. It notes which runs it concerns; they are settled once, when all events of a
+batch are taken up.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from assay.contracts import (
+    AnalysisExplained,
+    Event,
+    FileDeleted,
+    FileDerived,
+    FileUploaded,
+    RunRequested,
+)
+from assay.contracts.analyses import AnalysisEvent
+from assay.contracts.topics import VERDICTS
+from assay.results import progressing
+from assay.results.domain import TERMINAL, storable
+from assay.results.ledger import Ledger, Wanted
+from assay.results.tables import Run
+from assay.shared.outbox import Outgoing
+
+log = structlog.get_logger(__name__)
+
+InTrace = Callable[[], AbstractContextManager[None]]
+"""Runs a block in a trace."""
+
+FileNews = FileUploaded | FileDerived | RunRequested | FileDeleted | AnalysisEvent
+"""The events that change rows. A report's own event, and feedback, change none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One record as it was read. `event` is None for a tombstone and for what changes no row."""
+
+    offset: int
+    event: Event | None
+    key: str = ""
+    tombstone: bool = False
+    in_trace: InTrace = nullcontext
+
+
+def wanted(events: Iterable[FileNews]) -> Wanted:
+    """What must be known before these events are taken up."""
+    found = Wanted()
+    for event in events:
+        found.file_ids.add(event.file_id)
+        match event:
+            case FileDeleted():
+                found.may_go.add(event.file_id)
+            case FileDerived():
+                # Who deletes the parent meanwhile either sees this file, or is seen here.
+                found.file_ids.add(event.parent_file_id)
+                found.may_go.add(event.file_id)
+                _want_run(found, event.run_id, event.plan)
+            case RunRequested():
+                _want_run(found, event.run_id, event.plan)
+            case AnalysisEvent():
+                _want_run(found, event.run_id, (event.analyzer,))
+    return found
+
+
+def _want_run(found: Wanted, run_id: UUID, names: Iterable[str]) -> None:
+    found.run_ids.add(run_id)
+    found.analyses.update((run_id, name) for name in names)
+
+
+class Recording:
+    """Takes up events and remembers which runs they concern."""
+
+    def __init__(self, ledger: Ledger, outgoing: Outgoing) -> None:
+        self._ledger = ledger
+        self._outgoing = outgoing
+        self.concerned: dict[UUID, InTrace] = {}
+        """Runs, each with the trace of its last news."""
+        self._in_trace: InTrace = nullcontext
+
+    def record(self, event: FileNews, in_trace: InTrace) -> None:
+        """Take up one event."""
+        self._in_trace = in_trace
+        if self._ledger.is_deleted(event.file_id):
+            if isinstance(event, FileDerived):  # deleted before it was announced: a parent may wait for it in vain
+                self._concern_parent(event.parent_file_id)
+            return
+        match event:
+            case FileDeleted():
+                self._delete(event.file_id)
+            case FileUploaded():
+                self._upload(event)
+            case FileDerived():
+                self._derive(event)
+            case RunRequested():
+                self._plan(event, run_number=event.run_number)
+            case AnalysisExplained():
+                self._explain(event)
+            case AnalysisEvent():
+                self._analysis(event)
+
+    def _concern(self, run: Run) -> None:
+        self.concerned[run.run_id] = self._in_trace
+
+    def _concern_parent(self, parent_id: UUID | None) -> None:
+        if parent_id is not None:
+            for run in self._ledger.open_runs(parent_id):
+                self._concern(run)
+
+    def _upload(self, event: FileUploaded) -> None:
+        file = self._ledger.file(event.file_id, event.owner_id)
+        file.filename = storable(event.filename)
+        file.media_type = event.media_type
+        file.size = event.size
+        file.sha256 = event.sha256
+        file.created_at = event.occurred_at
+        file.user_metadata = storable(event.metadata)
+
+    def _derive(self, event: FileDerived) -> None:
+        if self._ledger.is_deleted(event.parent_file_id):
+            self._delete(event.file_id)
+            return
+        file = self._ledger.file(event.file_id, event.owner_id)
+        if file.derived_run_id not in (None, event.run_id):
+            log.warning("derived_twice", file_id=str(event.file_id), run_id=str(event.run_id))
+            return
+        file.derived_run_id = event.run_id
+        file.parent_file_id = event.parent_file_id
+        file.parent_run_id = event.parent_run_id
+        file.derived_by = event.derived_by
+        file.depth = event.depth
+        file.created_at = min(file.created_at or event.occurred_at, event.occurred_at)
+        self._plan(event, run_number=1)
+
+    def _plan(self, event: RunRequested | FileDerived, *, run_number: int) -> None:
+        file = self._ledger.file(event.file_id, event.owner_id)
+        file.media_type, file.size, file.sha256 = event.media_type, event.size, event.sha256
+        run = self._ledger.run(event.run_id, event.file_id, event.owner_id)
+        # A request may come twice, by either lane. The earlier one counts, in whatever order they are read.
+        if run.requested_at is None or event.occurred_at < run.requested_at:
+            run.run_number = run_number
+            run.plan = list(event.plan)
+            run.requested_at = event.occurred_at
+            run.deadline = event.deadline
+            for name in event.plan:
+                self._ledger.analysis(run, name).queued_at = event.occurred_at
+        self._concern(run)
+
+    def _delete(self, file_id: UUID) -> None:
+        """Clear a file and all that was found inside it; a parent that waits for it need not wait any longer."""
+        file = self._ledger.known_file(file_id)
+        parent_id = file.parent_file_id if file is not None else None
+        pending = [file_id]
+        while pending:
+            each = pending.pop()
+            pending.extend(self._ledger.found_in(each))
+            self._ledger.forget(each)
+            # From here, and not from upload: only so it follows every report that is still in this outbox.
+            with self._in_trace():
+                self._outgoing.add_tombstone(VERDICTS.name, str(each))
+        self._concern_parent(parent_id)
+
+    def _analysis(self, event: AnalysisEvent) -> None:
+        self._ledger.file(event.file_id, event.owner_id)
+        run = self._ledger.run(event.run_id, event.file_id, event.owner_id)
+        analysis = self._ledger.analysis(run, event.analyzer)
+        if analysis.status in TERMINAL:
+            return
+        progressing.apply(analysis, event)
+        self._concern(run)
+
+    def _explain(self, event: AnalysisExplained) -> None:
+        """The artifacts of a verdict that did not wait for them. No run and no report depends on it.
+
+        It makes no row: where its `completed` was not read, or came second, there is no verdict that lacks them.
+        """
+        analysis = self._ledger.known_analysis(event.run_id, event.analyzer)
+        if analysis is not None and analysis.artifacts_follow:
+            progressing.explain(analysis, event)
