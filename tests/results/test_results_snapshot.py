@@ -41,14 +41,15 @@ async def test_a_snapshot_holds_exactly_what_lies_before_its_positions(
     await story.say(story.uploaded(), story.requested("a-one"), story.started("a-one"))
     await client.file_when(story.file_id, lambda body: body["status"] == "running", "it runs")
     snapshots: list[dict[str, Any]] = []
-    writing = asyncio.create_task(
-        story.say(*(story.progressed("a-one", number, number / 200) for number in range(1, 201)))
-    )
-    while not writing.done():
+
+    async def look() -> None:
         answer = await client.http.get("/internal/v1/snapshot", params={"file_id": str(story.file_id)})
         assert answer.status_code == 200
         snapshots.append(answer.json())
-    await writing
+
+    for start in range(1, 201, 5):
+        some = [story.progressed("a-one", number, number / 200) for number in range(start, start + 5)]
+        await asyncio.gather(story.say(*some), look())
     await client.file_when(story.file_id, lambda body: body["run"]["analyses"][0]["fraction"] == 1, "all progress")
     partition, said = await progress_by_offset(settings, story)
     assert len(said) == 200
