@@ -24,6 +24,7 @@ def running_worker(order: Order, queue: str) -> Iterator[Any]:
             "BENCH_ANALYZER": order.analyzer,
             "BENCH_THREADS": str(order.threads),
             "OMP_NUM_THREADS": str(order.threads),
+            "OMP_WAIT_POLICY": "passive",
         }
         # Imported now: the application reads its settings from the environment.
         from bench import celery_worker

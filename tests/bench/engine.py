@@ -57,7 +57,7 @@ def bare_loop(place: Workplace, analyzer: str, setting: Setting) -> Drained:
     listed = place.folder / "pictures.txt"
     listed.write_text("\n".join(str(picture.path) for picture in place.pictures))
     numbers = [str(number) for number in (setting.batch, setting.processes, setting.threads)]
-    environment = place.child_environment(OMP_NUM_THREADS=str(setting.threads))
+    environment = place.child_environment(OMP_NUM_THREADS=str(setting.threads), OMP_WAIT_POLICY="passive")
     command = [sys.executable, "-m", "bench.bare_loop", analyzer, *numbers, str(listed)]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if run.returncode:

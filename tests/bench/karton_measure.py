@@ -78,6 +78,7 @@ def running_services(order: Order) -> Iterator[Bench]:
             "KARTON_LOGGING_ENABLE_PUBLISH": "0",
             "KARTON_LOGGING_LEVEL": "WARNING",
             "OMP_NUM_THREADS": str(order.threads),
+            "OMP_WAIT_POLICY": "passive",
         }
         words = ["bench.karton_worker", order.analyzer, str(order.threads), str(order.prefetch)]
         commands = [["karton.system", "--setup-bucket"], *[words] * order.concurrency]

@@ -4,16 +4,18 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from botocore.exceptions import ClientError
+from pydantic import SecretStr
 from support.stacks import RunningParts
 
 from assay.shared.ids import new_id
-from assay.shared.objects import ObjectMissingError, ObjectStore, StorageError
+from assay.shared.objects import ObjectMissingError, ObjectStore, RefusedError, StorageError, is_outage
 from assay.shared.settings import S3Settings
 
 PART = 5 * 1024 * 1024
@@ -74,6 +76,27 @@ async def test_what_is_not_there_is_said_so(store: ObjectStore, key: str, tmp_pa
     assert await store.size_of(key) is None
     with pytest.raises(ObjectMissingError):
         await read(store, key, tmp_path)
+
+
+async def test_a_store_that_is_away_is_told_from_one_that_refuses(settings: S3Settings, tmp_path: Path) -> None:
+    away = ObjectStore(settings.model_copy(update={"endpoint_url": "http://127.0.0.1:9"}))
+    refusing = ObjectStore(settings.model_copy(update={"secret_access_key": SecretStr("another key than it has")}))
+    for store, is_away in ((away, True), (refusing, False)):
+        for ask in (ObjectStore.check, partial(read, key="x", folder=tmp_path), partial(ObjectStore.size_of, key="x")):
+            with pytest.raises(StorageError) as caught:
+                await ask(store)
+            assert is_outage(caught.value) is is_away, repr(caught.value)
+        store.close()
+
+
+async def test_a_small_object_is_read_and_copied_and_a_large_one_refused(store: ObjectStore, key: str) -> None:
+    await store.put(key, b"some bytes", media_type="text/plain")
+    await store.copy(key, f"{key}-copy")
+    assert await store.read(f"{key}-copy", at_most=100) == b"some bytes"
+    with pytest.raises(RefusedError, match="more than 5 bytes"):
+        await store.read(key, at_most=5)
+    with pytest.raises(ObjectMissingError):
+        await store.copy(f"{key}-nowhere", key)
 
 
 async def test_a_later_put_replaces(store: ObjectStore, key: str, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from urllib.parse import quote
 import boto3
 import urllib3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.httpsession import get_cert_path
 
 from assay.shared.settings import S3Settings
@@ -26,11 +27,16 @@ T = TypeVar("T")
 LINK_SECONDS = 15 * 60
 THREADS = 16
 CHUNK = 1 << 20
+SERVER_ERROR = 500
 FETCH = urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504), raise_on_status=False)
 
 
 class RefusedError(Exception):
-    """The store answered with an error; its status and the beginning of what it said."""
+    """The store answered with an error, of which this is the beginning."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class ObjectMissingError(RefusedError):
@@ -42,6 +48,15 @@ class AbandonedError(Exception):
 
 
 StorageError = (BotoCoreError, ClientError, urllib3.exceptions.HTTPError, RefusedError)
+
+
+def is_outage(error: BaseException) -> bool:
+    """True where the store is away or unwell: whatever was asked of it may be asked again."""
+    if isinstance(error, ClientError):
+        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= SERVER_ERROR
+    if isinstance(error, RefusedError):
+        return error.status >= SERVER_ERROR
+    return isinstance(error, NoConnectionError | HTTPClientError | urllib3.exceptions.HTTPError)
 
 
 class ObjectStore:
@@ -169,7 +184,8 @@ class ObjectStore:
             if answer.status == 404:
                 raise ObjectMissingError(key)
             if answer.status != 200:
-                raise RefusedError(f"HTTP {answer.status}: {answer.read(500).decode(errors='replace')}")
+                said = answer.read(500).decode(errors="replace")
+                raise RefusedError(f"HTTP {answer.status}: {said}", answer.status)
             digest = hashlib.sha256()
             with path.open("wb", buffering=0) as file:
                 while chunk := answer.read(CHUNK):

@@ -10,6 +10,7 @@ from assay.contracts import FileDeleted, FileDerived, MalformedEventError, RunRe
 from assay.contracts.topics import FILES, FILES_BULK, LANES
 from assay.inference.errors import AnalyzerCrashedError, is_transient
 from assay.inference.service import AnalysisService
+from assay.shared import consuming, objects
 from assay.shared.consuming import (
     Delivery,
     Isolation,
@@ -95,4 +96,6 @@ def build_consumer(
         isolation=isolation,
         max_attempts=max_attempts,
         gave_up=on_gave_up,
+        # While storage is away a run's deadline is the limit: no file is to blame.
+        waits_out=lambda error: consuming.is_outage(error) or objects.is_outage(error),
     )
