@@ -9,7 +9,7 @@ from assay.contracts import (
     Verdict,
 )
 from assay.contracts.analyses import AnalysisEvent
-from assay.results.domain import is_news, storable
+from assay.results.domain import is_news, storable, storable_body
 from assay.results.tables import Analysis
 
 
@@ -61,7 +61,7 @@ def _complete(analysis: Analysis, event: AnalysisCompleted) -> None:
     analysis.duration_ms = event.duration_ms
     analysis.label, analysis.claim = verdict.label, verdict.claim
     analysis.score, analysis.confidence = verdict.score, verdict.confidence
-    analysis.verdict = storable(verdict.model_dump(mode="json"))
+    analysis.verdict = storable_body(verdict)
     analysis.artifacts_follow = event.artifacts_follow
     analysis.derived = list(event.derived)
 
@@ -72,7 +72,7 @@ def explain(analysis: Analysis, event: AnalysisExplained) -> None:
     verdict = Verdict.model_validate(analysis.verdict)
     kept = [each for each in verdict.artifacts if each.name not in named]
     whole = verdict.model_copy(update={"artifacts": (*kept, *event.artifacts)})
-    analysis.verdict = storable(whole.model_dump(mode="json"))
+    analysis.verdict = storable_body(whole)
     analysis.artifacts_follow = False
 
 

@@ -7,7 +7,7 @@ import structlog
 
 from assay.contracts import Report, RunCompleted, Verdict
 from assay.results import fusion, metrics
-from assay.results.domain import final_status, latest, storable
+from assay.results.domain import final_status, latest, storable_body
 from assay.results.inside import DerivedReport, Inside, Unfinished
 from assay.results.ledger import Ends, Ledger
 from assay.results.recording import InTrace
@@ -71,7 +71,7 @@ class Settling:
         status = final_status((each.status for each in planned), all_inside=all_inside)
         run.status = status
         run.label, run.score = report.label, report.score
-        run.report = storable(report.model_dump(mode="json"))
+        run.report = storable_body(report)
         times = [*(each.completed_at for each in planned), *(child.completed_at for _, child in children)]
         if unfinished:
             times.append(run.deadline)
