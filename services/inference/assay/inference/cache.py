@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -29,7 +30,7 @@ from assay.shared.objects import ObjectMissingError, ObjectStore
 
 log = structlog.get_logger(__name__)
 
-POLL_S = 0.02
+POLL_S = 0.005
 CONTENT = "content"
 
 _numbers = itertools.count()
@@ -45,6 +46,7 @@ class FileCache:
         self._locks = self._folder / "locks"
         self._store = store
         self._max_bytes = max_bytes
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._added = 0
 
     async def open(self) -> None:
@@ -59,9 +61,11 @@ class FileCache:
         """
         path = self._leases / f"{os.getpid()}-{next(_numbers)}"
         try:
-            # Another thread or process may be downloading these bytes.
-            while not await self._obtain(analysis, path):  # noqa: ASYNC110 - it is known by a lock on a file
-                await asyncio.sleep(POLL_S)
+            # Of this process one asks at a time: the others find the file the moment it is there.
+            async with self._turns.setdefault(_key(analysis), asyncio.Lock()):
+                # Another process may be downloading these bytes.
+                while not await self._obtain(analysis, path):  # noqa: ASYNC110 - it is known by a lock on a file
+                    await asyncio.sleep(POLL_S)
             yield Media(path, analysis.media_type, analysis.size, analysis.sha256)
         finally:
             path.unlink(missing_ok=True)
