@@ -11,6 +11,7 @@ from support.topics import reading
 from assay.contracts.cloudevents import header
 from assay.contracts.dead_letters import ATTEMPTS_HEADER, GROUP_HEADER, REDRIVE_GROUP_HEADER
 from assay.contracts.topics import DEAD_LETTERS
+from assay.shared import tracing
 from assay.shared.consuming import Delivery, Ordering, PermanentError, TransientError
 
 pytestmark = pytest.mark.usefixtures("short_backoff")
@@ -143,6 +144,29 @@ async def test_what_is_for_another_group_is_left_out(bench: Bench) -> None:
         await eventually(lambda: "mine" in seen.records, "all are done")
     assert seen.records == ["0", "mine"]
     assert await bench.committed() == {0: 3}
+
+
+@pytest.mark.parametrize("is_recording", [True, False])
+async def test_each_record_of_a_batch_has_its_own_trace(
+    bench: Bench, is_recording: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "is_recording", lambda: is_recording)
+    traces = [f"{number:032x}" for number in range(1, 5)]
+    sizes: list[int] = []
+    seen: list[str | None] = []
+
+    async def handler(batch: Sequence[Delivery]) -> None:
+        sizes.append(len(batch))
+        for each in batch:
+            with each.in_trace():
+                seen.append(tracing.current_trace_id())
+                assert tracing.carrier()["traceparent"].startswith(f"00-{seen[-1]}-")
+
+    for trace in traces:
+        await bench.send("x", headers=[("traceparent", f"00-{trace}-00f067aa0ba902b7-01".encode())])
+    async with bench.member(batch_handler=handler, ordering=Ordering.PARTITION, max_batch=3):
+        await eventually(lambda: len(seen) == 4, "all are done")
+    assert (sizes, seen) == ([3, 1], traces)
 
 
 async def test_a_batch_that_is_not_done_is_delivered_again(bench: Bench) -> None:
