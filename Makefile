@@ -13,7 +13,7 @@ up: environment  ## Set up and run everything; prints the address when ready; Ct
 	@$(BIN)/assay up
 
 test: environment  ## Run all tests on real Kafka, S3 and PostgreSQL (ARGS="tests/embedded -k ports" for some)
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest $(or $(ARGS),--numprocesses 2 --dist loadgroup)
 
 test-minio: environment  ## Run the object store's and the end-to-end tests on MinIO, built from source once
 	@sh infra/minio/build.sh

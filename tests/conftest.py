@@ -1,9 +1,18 @@
-"""What all tests share: one stack of real parts for the whole run; tests are kept apart by owners and ids."""
+"""What all tests share: one stack of real parts for the whole process; tests are kept apart by owners and ids."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.stacks import RunningParts, running_stack
+
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where two processes share the tests (pytest-xdist), a folder stays whole: its tests share what they started."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).parts[0]))
 
 
 @pytest.fixture(scope="session")

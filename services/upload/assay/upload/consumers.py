@@ -13,8 +13,11 @@ GROUP = "assay.upload"
 WINDOW = 8
 
 
-def build_consumer(broker: KafkaBroker, *, derived: DerivedFiles, publisher: Publisher, slot: int) -> ParallelConsumer:
-    """The consumer of this service. Everything else on the lanes comes from here and is passed over."""
+def build_consumer(broker: KafkaBroker, *, derived: DerivedFiles, publisher: Publisher) -> ParallelConsumer:
+    """The consumer of this service. Everything else on the lanes comes from here and is passed over.
+
+    Not a static member: partitions may move as replicas come and go, since a record costs next to nothing.
+    """
 
     async def on_record(delivery: Delivery) -> None:
         """Write a derived file down."""
@@ -30,7 +33,6 @@ def build_consumer(broker: KafkaBroker, *, derived: DerivedFiles, publisher: Pub
         group=GROUP,
         handler=on_record,
         publisher=publisher,
-        instance_id=f"{GROUP}-{slot}",
         window=WINDOW,
         ordering=Ordering.NONE,
         waits_out=lambda error: consuming.is_outage(error) or database.is_outage(error),

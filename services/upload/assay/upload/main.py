@@ -69,7 +69,6 @@ def build(settings: Settings) -> FastAPI:
         broker,
         derived=DerivedFiles(transaction=transaction, catalog=catalog),
         publisher=publisher,
-        slot=settings.slot,
     )
     health = Health()
     health.moves("consumer", consumer.seconds_stalled)
