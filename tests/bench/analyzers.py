@@ -1,6 +1,7 @@
 """The analyzers that are measured with. The same code runs in our worker, in the bare loop, in Celery and in Karton."""
 
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -43,9 +44,9 @@ def _finding(score: float) -> Finding:
 class PictureAnalyzer(Analyzer[Pixels]):
     """Decodes a JPEG to 224 x 224 pixels and has a network look at them."""
 
+    @abstractmethod
     def network(self) -> Any:
         """The network, on the CPU."""
-        raise NotImplementedError
 
     def load(self, device: str) -> None:
         import torch
