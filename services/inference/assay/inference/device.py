@@ -7,11 +7,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from assay.inference.pool import Pool
 from assay.sdk import DeviceMemoryError
+from assay.sdk.torch import gradients_off
 
 T = TypeVar("T")
 
@@ -47,12 +47,6 @@ def _has_driver() -> bool:
     except OSError:
         return False
     return True
-
-
-def gradients_off() -> AbstractContextManager[object]:
-    """`torch.inference_mode()`, where an analyzer has imported torch."""
-    mode = getattr(sys.modules.get("torch"), "inference_mode", None)
-    return nullcontext() if mode is None else mode()
 
 
 class Lane:
