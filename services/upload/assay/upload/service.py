@@ -1,9 +1,10 @@
 """Taking files in: store the bytes, then announce the file and its first run in one transaction."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from assay.contracts import FileUploaded
 from assay.shared.clock import now
@@ -40,6 +41,8 @@ FIRST_LOOK_BYTES = 64 * 1024
 SKIPPED_BYTES = 16 * 1024 * 1024
 
 Outcome = AcceptedFile | Problem
+# Ends what stands for an unfinished upload, in the transaction that announces its file; False where it was given up.
+Claim = Callable[[AsyncSession, AcceptedFile], Awaitable[bool]]
 
 
 class UploadService:
@@ -143,7 +146,7 @@ class UploadService:
                         )
                     if not was_seen and sample.size >= FIRST_LOOK_BYTES:
                         was_seen = True
-                        limit = min(limit, await self._look(sample, options))
+                        limit = min(limit, await self.look(sample, options))
                     await writer.write(chunk)
                 if sample.size == 0:
                     if not part.filename:
@@ -166,7 +169,7 @@ class UploadService:
             sha256=sha256,
         )
 
-    async def _look(self, sample: Sample, options: Options) -> int:
+    async def look(self, sample: Sample, options: Options) -> int:
         """Refuse a file by its beginning, where that leaves no doubt; returns how many bytes it may have."""
         media_type = await self._media_types.of(sample)
         if not media_type.certain:
@@ -191,7 +194,7 @@ class UploadService:
                 with storage_errors():
                     plan = plan_for(await self._catalog.analyzers(), file.media_type, file.size, options.analyzers)
                     accepted = AcceptedFile(file, new_id(), plan)
-                    await self._announce(accepted, options)
+                    await self._announce(accepted, options, _fulfil)
             except Problem as problem:
                 if not await self._sweeper.discard(file.file_id) and await self._is_announced(file):
                     return accepted
@@ -208,7 +211,18 @@ class UploadService:
             async with self._transaction() as session:
                 return await FileRepository(session).exists(file.file_id)
 
-    async def _announce(self, accepted: AcceptedFile, options: Options) -> None:
+    async def announce(self, file: StoredFile, options: Options, claim: Claim) -> AcceptedFile:
+        """Announce a file that was stored by other ways than a form, under the same rules.
+
+        claim: ends the upload in the same transaction. Raises Problem where the file is refused, UnavailableError where
+        it was given up; clearing away is the caller's.
+        """
+        plan = plan_for(await self._catalog.analyzers(), file.media_type, file.size, options.analyzers)
+        accepted = AcceptedFile(file, new_id(), plan)
+        await self._announce(accepted, options, claim)
+        return accepted
+
+    async def _announce(self, accepted: AcceptedFile, options: Options, claim: Claim) -> None:
         """File, run and both events become true in one transaction, which also ends the intent."""
         file, plan = accepted.file, accepted.plan
         moment = now()
@@ -235,7 +249,7 @@ class UploadService:
             deadline=moment + self._run_deadline,
         )
         async with self._transaction() as session:
-            if not await IntentRepository(session).fulfil(file.file_id):
+            if not await claim(session, accepted):
                 raise UnavailableError("The upload was silent for too long and was given up. Send it again.")
             files = FileRepository(session)
             same_bytes = await files.same_bytes(file)
@@ -246,3 +260,7 @@ class UploadService:
         metrics.UPLOADS.labels(topic=options.lane).inc()
         metrics.UPLOAD_BYTES.inc(file.size)
         log.info("file_uploaded", run_id=str(accepted.run_id), size=file.size, media_type=file.media_type)
+
+
+async def _fulfil(session: AsyncSession, accepted: AcceptedFile) -> bool:
+    return await IntentRepository(session).fulfil(accepted.file.file_id)
