@@ -6,14 +6,18 @@ import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import httpx
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from pydantic import SecretStr
 from support.stacks import RunningParts
 
+from assay.shared.bucket import EncryptionRefusedError
 from assay.shared.ids import new_id
 from assay.shared.objects import ObjectMissingError, ObjectStore, RefusedError, StorageError, is_outage
 from assay.shared.settings import S3Settings
@@ -216,3 +220,85 @@ async def test_many_calls_at_once(store: ObjectStore, key: str) -> None:
     keys = [f"{key}/{number}" for number in range(40)]
     await asyncio.gather(*(store.put(each, each.encode(), media_type="text/plain") for each in keys))
     assert await asyncio.gather(*(store.size_of(each) for each in keys)) == [len(each) for each in keys]
+
+
+async def test_a_folder_is_erased_with_all_that_was_begun_in_it(store: ObjectStore) -> None:
+    erased, kept = f"files/{new_id()}/", f"files/{new_id()}/"
+    for prefix in (erased, kept):
+        await store.put(f"{prefix}content", b"bytes", media_type="text/plain")
+        await store.put(f"{prefix}runs/1/noise/map.png", b"map", media_type="image/png")
+    beside = erased.rstrip("/") + "-other"  # begins with the same characters, and is another one's
+    await store.put(beside, b"other", media_type="text/plain")
+    begun = await store.begin(f"{erased}runs/2/large.bin", media_type="text/plain")
+    await store.add_part(f"{erased}runs/2/large.bin", begun, 1, bytes(PART))
+    assert await store.erase(erased) == 2
+    assert await store.unfinished(f"{erased}runs/2/large.bin") == []
+    for name in ("content", "runs/1/noise/map.png"):
+        assert await store.size_of(erased + name) is None
+        assert await store.size_of(kept + name) is not None
+    assert await store.size_of(beside) == 5
+    assert await store.erase(erased) == 0
+    await store.erase(kept)
+    await store.delete(beside)
+
+
+async def test_more_objects_than_one_page_lists_are_erased(store: ObjectStore) -> None:
+    prefix = f"files/{new_id()}/"
+    for start in range(0, 1010, 101):
+        await asyncio.gather(
+            *(store.put(f"{prefix}{number}", b"x", media_type="text/plain") for number in range(start, start + 101))
+        )
+    assert await store.erase(prefix) == 1010
+    assert await store.erase(prefix) == 0
+
+
+async def test_only_a_folder_is_erased(store: ObjectStore) -> None:
+    with pytest.raises(ValueError, match="slash"):
+        await store.erase("files")
+
+
+async def test_a_store_that_encrypts_says_so_and_one_that_does_not_stops_the_start(settings: S3Settings) -> None:
+    store = ObjectStore(settings.model_copy(update={"encryption": "AES256"}))
+    key = f"files/{new_id()}/content"
+    try:
+        await store.ensure_bucket()
+    except EncryptionRefusedError as error:
+        assert "ASSAY_S3__ENCRYPTION=AES256" in str(error) and "leave the setting out" in str(error)
+        return
+    finally:
+        store.close()
+    store = ObjectStore(settings.model_copy(update={"encryption": "AES256"}))
+    await store.put(key, b"secret", media_type="text/plain")
+    upload_id = await store.begin(key + "-2", media_type="text/plain")
+    await store.complete(key + "-2", upload_id, [await store.add_part(key + "-2", upload_id, 1, b"secret")])
+    await store.copy(key, key + "-3")
+    client = _client(settings)
+    for each in (key, key + "-2", key + "-3"):
+        found = client.get_object(Bucket=settings.bucket, Key=each)
+        assert found["ServerSideEncryption"] == "AES256"
+        assert found["Body"].read() == b"secret"
+        await store.delete(each)
+    store.close()
+
+
+async def test_unfinished_uploads_end_by_the_buckets_own_rules(settings: S3Settings) -> None:
+    store = ObjectStore(settings.model_copy(update={"bucket": f"assay-test-{new_id().hex[-12:]}"}))
+    await store.ensure_bucket()
+    await store.ensure_bucket()
+    rules = _client(settings).get_bucket_lifecycle_configuration(Bucket=store.bucket)["Rules"]
+    by_id = {each["ID"]: each for each in rules}
+    assert len(rules) == 2
+    assert by_id["assay-unfinished-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert by_id["assay-temporary"]["Expiration"]["Days"] == 1
+    store.close()
+
+
+def _client(settings: S3Settings) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.endpoint_url,
+        region_name=settings.region,
+        aws_access_key_id=settings.access_key_id,
+        aws_secret_access_key=settings.secret_access_key.get_secret_value(),
+        config=Config(s3={"addressing_style": "path"}),
+    )

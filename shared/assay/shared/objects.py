@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.httpsession import get_cert_path
 
+from assay.shared import bucket
 from assay.shared.settings import S3Settings
 
 if TYPE_CHECKING:
@@ -65,6 +66,12 @@ class ObjectStore:
     def __init__(self, settings: S3Settings) -> None:
         self.bucket = settings.bucket
         self._region = settings.region
+        self._encryption = settings.encryption
+        # What every request that makes an object says.
+        self._made: dict[str, Any] = (
+            {} if settings.encryption == "none" else {"ServerSideEncryption": settings.encryption}
+        )
+        self._is_versioned = False
         self._client = self._connect(settings, settings.endpoint_url)
         # A link is signed for the host that a browser will ask, which is not where the services reach the store.
         self._public = self._connect(settings, settings.public_url or settings.endpoint_url)
@@ -110,17 +117,19 @@ class ObjectStore:
         self._plain.clear()
 
     async def ensure_bucket(self) -> None:
-        """Make the bucket where it is missing. Safe when several services start at once."""
-        try:
-            await self._call(self._client.head_bucket, Bucket=self.bucket)
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
-                raise
-            try:
-                await self._call(self._client.create_bucket, Bucket=self.bucket)
-            except ClientError as race:
-                if race.response["Error"]["Code"] not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
-                    raise
+        """Make the bucket where it is missing, and see to it that it is tidy. Safe when several services start at once.
+
+        Raises EncryptionRefusedError where the store does not encrypt as the settings ask it to.
+        """
+
+        def ensure() -> None:
+            bucket.make(self._client, self.bucket)
+            self._is_versioned = bucket.is_versioned(self._client, self.bucket)
+            if self._encryption != "none":
+                bucket.check_encryption(self._client, self.bucket, self._encryption)
+            bucket.keep_tidy(self._client, self.bucket)
+
+        await self.in_thread(ensure)
 
     async def check(self) -> None:
         """Raise where the store does not answer; for `/readyz`."""
@@ -128,7 +137,9 @@ class ObjectStore:
 
     async def put(self, key: str, data: "bytes | io.RawIOBase", *, media_type: str) -> None:
         """Store an object with one request. data: bytes, or an open file that can seek."""
-        await self._call(self._client.put_object, Bucket=self.bucket, Key=key, Body=data, ContentType=media_type)
+        await self._call(
+            self._client.put_object, Bucket=self.bucket, Key=key, Body=data, ContentType=media_type, **self._made
+        )
 
     async def read(self, key: str, *, at_most: int) -> bytes:
         """The bytes of a small object. Raises ObjectMissingError, and RefusedError for one that is larger."""
@@ -156,6 +167,7 @@ class ObjectStore:
                 Bucket=self.bucket,
                 Key=target,
                 CopySource={"Bucket": self.bucket, "Key": source},
+                **self._made,
             )
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
@@ -210,7 +222,7 @@ class ObjectStore:
     async def begin(self, key: str, *, media_type: str) -> str:
         """Begin a multipart upload; returns its id."""
         answer = await self._call(
-            self._client.create_multipart_upload, Bucket=self.bucket, Key=key, ContentType=media_type
+            self._client.create_multipart_upload, Bucket=self.bucket, Key=key, ContentType=media_type, **self._made
         )
         return answer["UploadId"]
 
@@ -234,8 +246,11 @@ class ObjectStore:
 
     async def abort(self, key: str, upload_id: str) -> None:
         """Throw the parts of an unfinished upload away. No error where there is none."""
+        await self._call(self._abort, key=key, upload_id=upload_id)
+
+    def _abort(self, key: str, upload_id: str) -> None:
         try:
-            await self._call(self._client.abort_multipart_upload, Bucket=self.bucket, Key=key, UploadId=upload_id)
+            self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
         except ClientError as error:
             if error.response["Error"]["Code"] != "NoSuchUpload":
                 raise
@@ -248,6 +263,35 @@ class ObjectStore:
     async def delete(self, key: str) -> None:
         """Delete an object. No error where there is none."""
         await self._call(self._client.delete_object, Bucket=self.bucket, Key=key)
+
+    async def erase(self, prefix: str) -> int:
+        """Delete everything whose key begins so, unfinished multipart uploads and older versions too.
+
+        Returns how many objects there were. prefix: ends with a slash, so that it names a folder.
+        """
+        if not prefix.endswith("/"):
+            raise ValueError(f"{prefix!r} does not end with a slash")
+        return await self._call(self._erase, prefix=prefix)
+
+    def _erase(self, prefix: str) -> int:
+        uploads = self._client.get_paginator("list_multipart_uploads")
+        for begun in uploads.paginate(Bucket=self.bucket, Prefix=prefix):
+            for each in begun.get("Uploads", []):
+                # Not every store keeps to the prefix.
+                if each["Key"].startswith(prefix):
+                    self._abort(each["Key"], each["UploadId"])
+        count = 0
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+            for found in page.get("Contents", []):
+                self._client.delete_object(Bucket=self.bucket, Key=found["Key"])
+                count += 1
+        if self._is_versioned:
+            for versions in self._client.get_paginator("list_object_versions").paginate(
+                Bucket=self.bucket, Prefix=prefix
+            ):
+                for version in (*versions.get("Versions", []), *versions.get("DeleteMarkers", [])):
+                    self._client.delete_object(Bucket=self.bucket, Key=version["Key"], VersionId=version["VersionId"])
+        return count
 
     def link(self, key: str, *, filename: str, media_type: str, inline: bool = False) -> str:
         """A link to an object that works from a browser on another host for 15 minutes."""

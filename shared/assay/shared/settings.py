@@ -49,6 +49,9 @@ class S3Settings(Block):
     region: str = Field(default="us-east-1", description="Part of every signature")
     access_key_id: str = Field(description="Access key")
     secret_access_key: SecretStr = Field(description="Secret key")
+    encryption: Literal["none", "AES256"] = Field(
+        default="none", description="AES256: the store is asked to encrypt each object by keys of its own (SSE-S3)"
+    )
 
 
 class DatabaseSettings(Block):
