@@ -130,6 +130,11 @@ class Owner:
                 headers=self.headers,
             )
 
+    async def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """One request without a file."""
+        async with httpx.AsyncClient(base_url=self.url, timeout=30, headers=self.headers) as client:
+            return await client.request(method, path, **more)
+
     async def limits(self) -> dict[str, Any]:
         async with httpx.AsyncClient(timeout=30) as client:
             answer = await client.get(f"{self.url}/api/v1/limits", headers=self.headers)

@@ -43,6 +43,7 @@ async def test_a_picture_is_stored_announced_and_answered(
         "file_id": str(file_id),
         "run_id": str(run_id),
         "status": "queued",
+        "known": False,
         "filename": "0.jpg",
         "size": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),

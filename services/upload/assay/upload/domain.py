@@ -29,11 +29,15 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the request says besides its files. No names of analyzers: all that take the file."""
+    """What the request says besides its files. No names of analyzers: all that take the file.
+
+    force: a file of its own, also where the owner has the same bytes already.
+    """
 
     analyzers: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
     priority: Priority = "interactive"
+    force: bool = False
 
     @property
     def lane(self) -> str:
@@ -88,11 +92,17 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedFile:
-    """A file that is announced, with its first run."""
+    """A file that is announced, with its newest run.
+
+    is_known: the owner had these bytes already, and this is the earlier file; the bytes just stored are of no use.
+    is_requested: the run was requested just now.
+    """
 
     file: StoredFile
     run_id: UUID
     plan: tuple[str, ...]
+    is_known: bool = False
+    is_requested: bool = True
 
 
 def versioned(manifest: AnalyzerManifest) -> str:

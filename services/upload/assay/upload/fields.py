@@ -1,4 +1,4 @@
-"""The fields of an upload besides its files: `analyzers`, `metadata`, `priority`."""
+"""The fields of an upload besides its files: `analyzers`, `force`, `metadata`, `priority`."""
 
 import json
 import math
@@ -10,14 +10,17 @@ from assay.upload.domain import LANES, Options
 from assay.upload.errors import InvalidMetadataError, UnknownAnalyzersError
 
 MAX_NAMES_BYTES = 8 * 1024
-MAX_PRIORITY_BYTES = 64
+MAX_WORD_BYTES = 64
 MAX_DEPTH = 32
-FIELDS = ("analyzers", "metadata", "priority")
+FIELDS = ("analyzers", "force", "metadata", "priority")
+TRUTHS = {"true": True, "false": False}
 
 
 def limit_of(name: str, max_metadata_bytes: int) -> int:
     """How many bytes a field may have."""
-    return {"metadata": max_metadata_bytes, "priority": MAX_PRIORITY_BYTES}.get(name, MAX_NAMES_BYTES)
+    return {"metadata": max_metadata_bytes, "priority": MAX_WORD_BYTES, "force": MAX_WORD_BYTES}.get(
+        name, MAX_NAMES_BYTES
+    )
 
 
 def too_long(name: str, limit: int) -> InvalidRequestError | InvalidMetadataError:
@@ -47,6 +50,14 @@ def parse_priority(raw: bytes) -> str:
     if text not in LANES:
         raise InvalidRequestError(f"The field `priority` is one of {', '.join(LANES)}.", place="priority")
     return text
+
+
+def parse_force(raw: bytes) -> bool:
+    """`true` or `false`. Raises InvalidRequestError."""
+    text = raw.decode("utf-8", "replace").strip()
+    if text not in TRUTHS:
+        raise InvalidRequestError("The field `force` is true or false.", place="force")
+    return TRUTHS[text]
 
 
 def parse_metadata(raw: bytes) -> dict[str, Any]:
@@ -99,6 +110,8 @@ class Fields:
             self._values["analyzers"] = tuple(sorted({*earlier, *parse_analyzers(raw, known)}))
         elif name == "priority":
             self._values["priority"] = parse_priority(raw)
+        elif name == "force":
+            self._values["force"] = parse_force(raw)
         elif name == "metadata":
             self._values["metadata"] = parse_metadata(raw)
         else:

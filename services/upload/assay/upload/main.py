@@ -16,6 +16,7 @@ from assay.shared.objects import ObjectStore
 from assay.shared.outbox import Outbox
 from assay.shared.settings import load
 from assay.upload import operating
+from assay.upload.announcing import Announcer
 from assay.upload.backfill import Backfill
 from assay.upload.catalog import Catalog
 from assay.upload.consumers import build_consumer
@@ -47,12 +48,13 @@ def build(settings: Settings) -> FastAPI:
     service = UploadService(
         transaction=transaction,
         store=store,
-        outbox=outbox,
+        announcer=Announcer(
+            transaction=transaction, outbox=outbox, catalog=catalog, run_deadline=settings.run_deadline
+        ),
         catalog=catalog,
         media_types=MediaTypes(),
         sweeper=sweeper,
         limits=settings.limits,
-        run_deadline=settings.run_deadline,
     )
     authenticator = Authenticator(settings.auth)
     router = build_router(service=service, catalog=catalog, authenticator=authenticator, settings=settings)

@@ -4,6 +4,7 @@ from prometheus_client import Counter, Gauge
 
 UPLOADS = Counter("assay_uploads_total", "Files accepted", ["topic"])
 RUNS = Counter("assay_runs_requested_total", "Further runs requested, of files that were here", ["topic"])
+KNOWN = Counter("assay_uploads_known_total", "Uploads of bytes that their owner had uploaded before")
 UPLOAD_BYTES = Counter("assay_upload_bytes_total", "Bytes of the files accepted")
 REFUSED = Counter("assay_uploads_refused_total", "Files and requests refused, by the code of the problem", ["code"])
 RECEIVING = Gauge("assay_uploads_receiving", "Requests whose bytes are arriving now")

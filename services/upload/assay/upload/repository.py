@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,6 +14,8 @@ from assay.upload.domain import Intent, Run, StoredFile
 from assay.upload.tables import FileRow, IntentRow, RunRow
 
 SAME_BYTES = 3
+# As the index `files_known_bytes` says it.
+_KNOWN = "NOT forced AND parent_file_id IS NULL"
 
 
 class IntentRepository:
@@ -95,8 +97,37 @@ class FileRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def add(self, file: StoredFile, moment: datetime) -> None:
-        await self._session.execute(insert(FileRow).values(created_at=moment, **asdict(file)))
+    async def add(self, file: StoredFile, moment: datetime, *, forced: bool) -> bool:
+        """Write a file; False where its owner has these bytes already, and `forced` does not say: all the same.
+
+        Of two at once the second waits for the first one's transaction, so exactly one of them is written.
+        """
+        added = await self._session.execute(
+            postgresql.insert(FileRow)
+            .values(created_at=moment, forced=forced, **asdict(file))
+            .on_conflict_do_nothing(index_elements=[FileRow.owner_id, FileRow.sha256], index_where=text(_KNOWN))
+            .returning(FileRow.file_id)
+        )
+        return added.first() is not None
+
+    async def lock_known(self, owner_id: str, sha256: str) -> StoredFile | None:
+        """The file that an owner has of these bytes, locked as by `lock`."""
+        row = (
+            await self._session.scalars(
+                select(FileRow)
+                .where(FileRow.owner_id == owner_id, FileRow.sha256 == sha256, text(_KNOWN))
+                .with_for_update()
+            )
+        ).first()
+        return None if row is None else _stored(row)
+
+    async def newest_run(self, file_id: UUID) -> Run | None:
+        row = (
+            await self._session.scalars(
+                select(RunRow).where(RunRow.file_id == file_id).order_by(RunRow.run_number.desc()).limit(1)
+            )
+        ).first()
+        return None if row is None else _run(row)
 
     async def add_derived(self, file: StoredFile, parent_file_id: UUID, run: Run) -> bool:
         """Write a derived file with its first run; False where it is there already."""

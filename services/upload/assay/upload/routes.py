@@ -44,6 +44,11 @@ _FORM_SCHEMA: dict[str, Any] = {
                             "type": "string",
                             "description": "Names, comma separated; all that take the file where it is missing",
                         },
+                        "force": {
+                            "type": "boolean",
+                            "default": False,
+                            "description": "A file of its own, also where you have uploaded these bytes before",
+                        },
                         "metadata": {"type": "string", "description": "A JSON object of your own, kept with the file"},
                         "priority": {"type": "string", "enum": list(LANES), "default": "interactive"},
                     },
@@ -109,12 +114,16 @@ def build_router(
         "/files",
         status_code=202,
         response_model=UploadedFile | UploadedFiles,
-        responses=_PROBLEMS,
+        responses={200: {"model": UploadedFile | UploadedFiles, "description": "Known content only"}, **_PROBLEMS},
         openapi_extra=_FORM_SCHEMA,
         summary="Upload files to be examined",
     )
     async def upload(request: Request, principal: Annotated[Principal, user]) -> Response:
-        """Takes one file, or several. Answers when the bytes are stored and the examination is on its way."""
+        """Takes one file, or several. Answers when the bytes are stored and the examination is on its way.
+
+        Bytes that you have uploaded before are answered with 200 and that file, examined again where today's plan or
+        the version of an analyzer in it differs from its newest run's. `force` makes a new file of them.
+        """
         try:
             outcomes = await receive(request, principal)
         except Problem as problem:
@@ -125,12 +134,14 @@ def build_router(
             metrics.REFUSED.labels(code=each.code).inc()
         if len(problems) == len(outcomes):
             raise problems[0]
+        taken = [each for each in outcomes if isinstance(each, AcceptedFile)]
+        status = 200 if all(each.is_known for each in taken) else 202
         if len(outcomes) > 1:
             listed = UploadedFiles(files=[outcome_body(each, public_url) for each in outcomes])
-            return JSONResponse(listed.model_dump(mode="json"), 202)
-        (accepted,) = (each for each in outcomes if isinstance(each, AcceptedFile))
+            return JSONResponse(listed.model_dump(mode="json"), status)
+        (accepted,) = taken
         uploaded = UploadedFile.of(accepted, public_url)
-        return JSONResponse(uploaded.model_dump(mode="json"), 202, headers={"Location": uploaded.links.self})
+        return JSONResponse(uploaded.model_dump(mode="json"), status, headers={"Location": uploaded.links.self})
 
     @router.get("/limits", summary="How much is taken, and of what")
     async def read_limits(_: Annotated[Principal, user]) -> Limits:

@@ -22,11 +22,15 @@ class Links(BaseModel):
 
 
 class UploadedFile(BaseModel):
-    """A file that was taken in; its examination is on its way."""
+    """A file that was taken in, with its newest run."""
 
     file_id: UUID
     run_id: UUID
-    status: Literal["queued"] = "queued"
+    status: Literal["queued"] | None = Field(
+        description="`queued`: this request has requested the run. Null: its run was requested earlier; `links.self` "
+        "tells how far it is"
+    )
+    known: bool = Field(description="You had uploaded these bytes before; this is that file, with its name of then")
     filename: str = Field(description="As sent; control characters replaced, cut at 1024 characters")
     size: int = Field(description="Bytes")
     sha256: str
@@ -42,6 +46,8 @@ class UploadedFile(BaseModel):
         return cls(
             file_id=file.file_id,
             run_id=accepted.run_id,
+            status="queued" if accepted.is_requested else None,
+            known=accepted.is_known,
             filename=file.filename,
             size=file.size,
             sha256=file.sha256,

@@ -1,22 +1,19 @@
-"""Taking files in: store the bytes, then announce the file and its first run in one transaction."""
+"""Taking files in: store the bytes, then announce the file."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from collections.abc import AsyncIterator
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from assay.contracts import FileUploaded
-from assay.shared.clock import now
 from assay.shared.database import Transaction
 from assay.shared.ids import new_id
 from assay.shared.media_types import MediaTypes, Sample
 from assay.shared.objects import ObjectStore
-from assay.shared.outbox import Outbox
-from assay.shared.problems import Problem, UnavailableError
+from assay.shared.problems import Problem
 from assay.upload import fields, metrics
+from assay.upload.announcing import Announcer, Claim
 from assay.upload.catalog import Catalog
-from assay.upload.domain import AcceptedFile, Options, Run, StoredFile, plan_for, shown_name, versioned
+from assay.upload.domain import AcceptedFile, Options, StoredFile, plan_for, shown_name
 from assay.upload.errors import (
     EmptyFileError,
     FileTooLargeError,
@@ -41,8 +38,6 @@ FIRST_LOOK_BYTES = 64 * 1024
 SKIPPED_BYTES = 16 * 1024 * 1024
 
 Outcome = AcceptedFile | Problem
-# Ends what stands for an unfinished upload, in the transaction that announces its file; False where it was given up.
-Claim = Callable[[AsyncSession, AcceptedFile], Awaitable[bool]]
 
 
 class UploadService:
@@ -53,21 +48,19 @@ class UploadService:
         *,
         transaction: Transaction,
         store: ObjectStore,
-        outbox: Outbox,
+        announcer: Announcer,
         catalog: Catalog,
         media_types: MediaTypes,
         sweeper: Sweeper,
         limits: LimitsSettings,
-        run_deadline: timedelta,
     ) -> None:
         self._transaction = transaction
         self._store = store
-        self._outbox = outbox
+        self._announcer = announcer
         self._catalog = catalog
         self._media_types = media_types
         self._sweeper = sweeper
         self._limits = limits
-        self._run_deadline = run_deadline
 
     async def receive(self, owner_id: str, parts: AsyncIterator[Part]) -> list[Outcome]:
         """Take in the files of one form; each has an outcome of its own, in the order of the form.
@@ -189,12 +182,15 @@ class UploadService:
                 raise first
 
     async def _announce_or_discard(self, file: StoredFile, options: Options) -> Outcome:
+        async def fulfil(session: AsyncSession, outcome: AcceptedFile) -> bool:
+            # Where the bytes are known, the intent stays: the object is cleared away by it.
+            return outcome.is_known or await IntentRepository(session).fulfil(file.file_id)
+
         with structlog.contextvars.bound_contextvars(file_id=str(file.file_id)):
             try:
                 with storage_errors():
-                    plan = plan_for(await self._catalog.analyzers(), file.media_type, file.size, options.analyzers)
-                    accepted = AcceptedFile(file, new_id(), plan)
-                    await self._announce(accepted, options, _fulfil)
+                    accepted = await self._planned(file, options)
+                    outcome = await self._announcer.announce(accepted, options, fulfil)
             except Problem as problem:
                 if not await self._sweeper.discard(file.file_id) and await self._is_announced(file):
                     return accepted
@@ -202,8 +198,11 @@ class UploadService:
             except BaseException:
                 await self._sweeper.discard(file.file_id)
                 raise
-            self._sweeper.release(file.file_id)
-            return accepted
+            if outcome.is_known:
+                await self._sweeper.discard(file.file_id)
+            else:
+                self._sweeper.release(file.file_id)
+            return outcome
 
     async def _is_announced(self, file: StoredFile) -> bool:
         """True if the commit took place although its acknowledgement got lost."""
@@ -214,53 +213,12 @@ class UploadService:
     async def announce(self, file: StoredFile, options: Options, claim: Claim) -> AcceptedFile:
         """Announce a file that was stored by other ways than a form, under the same rules.
 
-        claim: ends the upload in the same transaction. Raises Problem where the file is refused, UnavailableError where
-        it was given up; clearing away is the caller's.
+        claim: ends the upload in the same transaction. The outcome is an earlier file where the owner has these bytes
+        already; what was stored is then to be cleared away. Raises Problem where the file is refused, UnavailableError
+        where it was given up; clearing away is the caller's.
         """
+        return await self._announcer.announce(await self._planned(file, options), options, claim)
+
+    async def _planned(self, file: StoredFile, options: Options) -> AcceptedFile:
         plan = plan_for(await self._catalog.analyzers(), file.media_type, file.size, options.analyzers)
-        accepted = AcceptedFile(file, new_id(), plan)
-        await self._announce(accepted, options, claim)
-        return accepted
-
-    async def _announce(self, accepted: AcceptedFile, options: Options, claim: Claim) -> None:
-        """File, run and both events become true in one transaction, which also ends the intent."""
-        file, plan = accepted.file, accepted.plan
-        moment = now()
-        uploaded = FileUploaded(
-            occurred_at=moment,
-            file_id=file.file_id,
-            owner_id=file.owner_id,
-            filename=file.filename,
-            declared_media_type=file.declared_media_type,
-            media_type=file.media_type,
-            size=file.size,
-            sha256=file.sha256,
-            object_key=file.object_key,
-            metadata=options.metadata,
-        )
-        known = self._catalog.known
-        run = Run(
-            run_id=accepted.run_id,
-            run_number=1,
-            plan=plan,
-            versions=tuple(versioned(known[name]) for name in plan if name in known),
-            lane=options.lane,
-            requested_at=moment,
-            deadline=moment + self._run_deadline,
-        )
-        async with self._transaction() as session:
-            if not await claim(session, accepted):
-                raise UnavailableError("The upload was silent for too long and was given up. Send it again.")
-            files = FileRepository(session)
-            same_bytes = await files.same_bytes(file)
-            await files.add(file, moment)
-            await files.add_runs([(file.file_id, run)])
-            await self._outbox.add(session, uploaded, topics=(options.lane,))
-            await self._outbox.add(session, run.requested(file, same_bytes), topics=(options.lane,))
-        metrics.UPLOADS.labels(topic=options.lane).inc()
-        metrics.UPLOAD_BYTES.inc(file.size)
-        log.info("file_uploaded", run_id=str(accepted.run_id), size=file.size, media_type=file.media_type)
-
-
-async def _fulfil(session: AsyncSession, accepted: AcceptedFile) -> bool:
-    return await IntentRepository(session).fulfil(accepted.file.file_id)
+        return AcceptedFile(file, new_id(), plan)

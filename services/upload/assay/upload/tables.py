@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Index, Integer, Text, UniqueConstraint, false
+from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Index, Integer, Text, UniqueConstraint, false, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -33,7 +33,16 @@ class FileRow(Base):
     """A file that was announced."""
 
     __tablename__ = "files"
-    __table_args__ = (Index("files_owner_id_sha256", "owner_id", "sha256"),)
+    __table_args__ = (
+        Index("files_owner_id_sha256", "owner_id", "sha256"),
+        Index(
+            "files_known_bytes",
+            "owner_id",
+            "sha256",
+            unique=True,
+            postgresql_where=text("NOT forced AND parent_file_id IS NULL"),
+        ),
+    )
 
     file_id: Mapped[UUID] = mapped_column(primary_key=True)
     owner_id: Mapped[str] = mapped_column(Text)
@@ -46,6 +55,8 @@ class FileRow(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     # The file in which an analyzer found it; null for what somebody uploaded.
     parent_file_id: Mapped[UUID | None]
+    # A file of its own although its owner had the same bytes already.
+    forced: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
 
 class RunRow(Base):
