@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -42,6 +42,14 @@ class RefusedError(Exception):
 
 class ObjectMissingError(RefusedError):
     """There is no object under this key."""
+
+
+class UploadMissingError(RefusedError):
+    """There is no such multipart upload: it was completed or aborted."""
+
+
+class PartMissingError(RefusedError):
+    """A part is not there, or is another one than was said."""
 
 
 class AbandonedError(Exception):
@@ -235,14 +243,65 @@ class ObjectStore:
 
     async def complete(self, key: str, upload_id: str, etags: list[str]) -> None:
         """Make the object of its parts, in order."""
-        parts = [{"ETag": etag, "PartNumber": number} for number, etag in enumerate(etags, 1)]
-        await self._call(
-            self._client.complete_multipart_upload,
-            Bucket=self.bucket,
-            Key=key,
-            UploadId=upload_id,
-            MultipartUpload={"Parts": parts},
+        await self.assemble(key, upload_id, list(enumerate(etags, 1)))
+
+    async def assemble(self, key: str, upload_id: str, parts: Sequence[tuple[int, str]]) -> None:
+        """Make the object of parts by number and etag; numbers rise, and may have gaps.
+
+        Raises UploadMissingError where there is no such upload (any more), PartMissingError where a part is not there,
+        or is another one.
+        """
+        listed = [{"ETag": etag, "PartNumber": number} for number, etag in parts]
+        try:
+            await self._call(
+                self._client.complete_multipart_upload,
+                Bucket=self.bucket,
+                Key=key,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": listed},
+            )
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "NoSuchUpload":
+                raise UploadMissingError(key) from error
+            if code in ("InvalidPart", "InvalidPartOrder", "EntityTooSmall"):
+                raise PartMissingError(f"{key}: {code}") from error
+            raise
+
+    def part_link(self, key: str, upload_id: str, number: int, *, size: int, seconds: int) -> str:
+        """An address to which anybody may PUT this part, of exactly `size` bytes, for so long."""
+        return self._public.generate_presigned_url(
+            "upload_part",
+            Params={
+                "Bucket": self.bucket,
+                "Key": key,
+                "UploadId": upload_id,
+                "PartNumber": number,
+                "ContentLength": size,
+            },
+            ExpiresIn=seconds,
         )
+
+    async def scan(self, key: str, take: Callable[[bytes], None], is_wanted: Callable[[], bool] = lambda: True) -> None:
+        """Read an object from its beginning to its end, in a thread, which calls `take` with one piece after the other.
+
+        Raises ObjectMissingError where there is none, AbandonedError once it is not wanted any more.
+        """
+
+        def read() -> None:
+            try:
+                body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                    raise ObjectMissingError(key) from error
+                raise
+            with body:
+                for piece in body.iter_chunks(CHUNK):
+                    if not is_wanted():
+                        raise AbandonedError
+                    take(piece)
+
+        await self.in_thread(read)
 
     async def abort(self, key: str, upload_id: str) -> None:
         """Throw the parts of an unfinished upload away. No error where there is none."""
