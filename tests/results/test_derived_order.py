@@ -22,9 +22,9 @@ from assay.contracts.topics import VERDICTS
 from assay.results.recording import Read
 from assay.results.service import RunService
 from assay.results.settings import Settings
-from assay.results.tables import SCHEMA, Outbox
+from assay.results.tables import SCHEMA
 from assay.shared import outbox as outboxes
-from assay.shared.database import transactions
+from assay.shared.database import driver_transactions
 from assay.shared.ids import new_id
 from assay.shared.kafka import Publisher, connection
 
@@ -65,8 +65,8 @@ class Recorder:
 @pytest.fixture
 async def recorder(results: ServiceProcess, publisher: Publisher, engine: AsyncEngine) -> AsyncIterator[Recorder]:
     """The running service is needed for its tables, and for sending what lies in its outbox."""
-    outbox = outboxes.Outbox(engine, Outbox, publisher, schema=SCHEMA, source="/assay/tests")
-    recorder = Recorder(RunService(transaction=transactions(engine), outbox=outbox), engine)
+    outbox = outboxes.Outbox(engine, publisher, schema=SCHEMA, source="/assay/tests")
+    recorder = Recorder(RunService(transaction=driver_transactions(engine), outbox=outbox), engine)
     await recorder.start(partitions=12)
     yield recorder
     await recorder.stop()

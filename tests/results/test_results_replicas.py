@@ -16,9 +16,9 @@ from assay.results.errors import PositionTakenError
 from assay.results.recording import Read
 from assay.results.service import RunService
 from assay.results.settings import Settings
-from assay.results.tables import SCHEMA, Outbox
+from assay.results.tables import SCHEMA
 from assay.shared import outbox as outboxes
-from assay.shared.database import transactions
+from assay.shared.database import driver_transactions
 from assay.shared.ids import new_id
 from assay.shared.kafka import Publisher, connection
 
@@ -45,8 +45,8 @@ async def test_a_member_that_lost_its_partition_writes_nothing(
     results: ServiceProcess, publisher: Publisher, engine: AsyncEngine
 ) -> None:
     """The service is only needed for its tables; the records are of a topic of this test's own."""
-    transaction = transactions(engine)
-    outbox = outboxes.Outbox(engine, Outbox, publisher, schema=SCHEMA, source="/assay/tests")
+    transaction = driver_transactions(engine)
+    outbox = outboxes.Outbox(engine, publisher, schema=SCHEMA, source="/assay/tests")
     service = RunService(transaction=transaction, outbox=outbox)
     topic, topic_id = f"test-{uuid4()}", new_id()
     story = Story(publisher, "nobody")

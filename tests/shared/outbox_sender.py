@@ -28,7 +28,7 @@ async def main(schema: str) -> None:
     engine = build_engine(settings, schema=schema)
     publisher = Publisher(kafka_settings(environment), source="/test")
     await publisher.start()
-    outbox = Outbox(engine, Rows, publisher, schema=schema, source="/test")
+    outbox = Outbox(engine, publisher, schema=schema, source="/test")
     await outbox.start()
     print("sending", flush=True)
     await asyncio.Event().wait()

@@ -97,7 +97,7 @@ async def bench(environment: dict[str, str]) -> AsyncIterator[Bench]:
         await connection.run_sync(Base.metadata.create_all)
     publisher = Publisher(settings, source="/test")
     await publisher.start()
-    outbox = Outbox(engine, Rows, publisher, schema=name, source="/test")
+    outbox = Outbox(engine, publisher, schema=name, source="/test")
     try:
         yield Bench(environment, name, name, engine, transactions(engine), publisher, outbox)
     finally:

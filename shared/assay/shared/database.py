@@ -1,33 +1,66 @@
 """PostgreSQL: one schema and role per service; one use case is one transaction."""
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any, TypeAlias
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from assay.shared.settings import DatabaseSettings
 
 MIGRATION_LOCK = 0x_A55A_0001
+# A connection that rested for longer is asked whether it is still there, before it is used again.
+RESTED_S = 2.0
 
 Sessions = async_sessionmaker[AsyncSession]
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncSession]]
+Driver: TypeAlias = asyncpg.Connection
+"""The driver's connection, for statements that run for every record."""
+DriverTransaction = Callable[[], AbstractAsyncContextManager[Driver]]
 
 
 def build_engine(settings: DatabaseSettings, *, schema: str) -> AsyncEngine:
     """An engine whose connections see `schema` first."""
-    return create_async_engine(
+    engine = create_async_engine(
         settings.url.get_secret_value(),
         pool_size=settings.pool_size,
         max_overflow=0,
-        pool_pre_ping=True,
         connect_args={"server_settings": {"search_path": schema, "application_name": f"assay-{schema}"}},
     )
+    _ask_the_rested(engine.sync_engine)
+    return engine
+
+
+def _ask_the_rested(engine: Engine) -> None:
+    """Replace connections that are gone, as `pool_pre_ping` does, but do not ask those that were just in use.
+
+    Asking takes three exchanges with the server, more than many a transaction has. A connection that broke within
+    these seconds fails the transaction that takes it, as one does that breaks meanwhile.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def returned(_: Any, record: Any) -> None:
+        record.info["returned_at"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def taken(connection: Any, record: Any, _: Any) -> None:
+        if connection.driver_connection.is_closed():
+            raise InvalidatePoolError
+        returned_at = record.info.get("returned_at")
+        if returned_at is None or time.monotonic() - returned_at <= RESTED_S:
+            return
+        try:
+            connection.ping()
+        except (DBAPIError, connection.dbapi.Error, OSError) as error:
+            raise InvalidatePoolError from error
 
 
 def transactions(engine: AsyncEngine) -> Transaction:
@@ -41,6 +74,23 @@ def transactions(engine: AsyncEngine) -> Transaction:
     async def transaction() -> AsyncIterator[AsyncSession]:
         async with sessions() as session, session.begin():
             yield session
+
+    return transaction
+
+
+def driver_transactions(engine: AsyncEngine) -> DriverTransaction:
+    """Opens transactions on the driver's own connections, taken from the engine's pool.
+
+    For statements that run for every record: building one with SQLAlchemy takes longer than its answer.
+    """
+
+    @asynccontextmanager
+    async def transaction() -> AsyncIterator[Driver]:
+        async with engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            async with driver.transaction():
+                yield driver
 
     return transaction
 
@@ -82,7 +132,9 @@ def is_outage(error: BaseException) -> bool:
     """True for errors of PostgreSQL that say nothing against what was to be written: the same may work later."""
     if isinstance(error, PoolTimeoutError | OSError | TimeoutError):
         return True
-    if isinstance(error, InterfaceError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+    if isinstance(error, InterfaceError | asyncpg.InterfaceError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    ):
         return True
     cause = error.orig if isinstance(error, DBAPIError) else error
     return (getattr(cause, "sqlstate", None) or "").startswith(_OUTAGE_CLASSES)

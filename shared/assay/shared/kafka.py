@@ -10,6 +10,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, TopicAlreadyExistsError, for_code
+from aiokafka.partitioner import DefaultPartitioner
 from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
@@ -24,7 +25,11 @@ SEND_TIMEOUT_S = 30.0
 
 AnyHeaders = Sequence[tuple[str, bytes | None]]
 """A dead letter keeps the headers that came, null ones too."""
+KafkaRecord = tuple[bytes, bytes | None, AnyHeaders]
+"""Key, value and headers."""
 STOP_TIMEOUT_S = 3.0
+
+_PARTITIONER = DefaultPartitioner()
 
 
 def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext | None:
@@ -179,7 +184,36 @@ class Publisher:
         except KafkaError as error:
             self._notice(error)
             raise
-        return self._acknowledged(topic, sent, headers)
+        return self._acknowledged(topic, sent, [headers])
+
+    async def partition_of(self, topic: str, key: bytes) -> int:
+        """The partition that records with this key are stored in."""
+        producer = await self._working_producer()
+        partitions = sorted(await producer.partitions_for(topic))
+        partition: int = _PARTITIONER(key, partitions, partitions)
+        return partition
+
+    async def send_batch(self, topic: str, partition: int, records: Sequence[KafkaRecord]) -> int:
+        """Store as many of these records as go into one batch, in their order; all of those or none.
+
+        Returns how many that were, one at least. Raises KafkaError or TimeoutError where it is not known.
+        """
+        producer = await self._working_producer()
+        batch = producer.create_batch()
+        count = 0
+        for key, value, headers in records:
+            if batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+                break
+            count += 1
+        batch.close()
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                sent = await producer.send_batch(batch, topic, partition=partition)
+        except KafkaError as error:
+            self._notice(error)
+            raise
+        await self._acknowledged(topic, sent, [headers for _, _, headers in records[:count]])
+        return count
 
     async def _working_producer(self) -> AIOKafkaProducer:
         """The producer, or a new one: an idempotent producer that lost its sequence fails every later record."""
@@ -201,7 +235,9 @@ class Publisher:
         passing = isinstance(error, MessageSizeTooLargeError | KafkaTimeoutError) or error.retriable
         self._is_broken |= not passing
 
-    def _acknowledged(self, topic: str, sent: "asyncio.Future[Any]", headers: AnyHeaders) -> "asyncio.Future[None]":
+    def _acknowledged(
+        self, topic: str, sent: "asyncio.Future[Any]", headers: Sequence[AnyHeaders]
+    ) -> "asyncio.Future[None]":
         # Without a task: every event passes here.
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
@@ -214,8 +250,9 @@ class Publisher:
             timer.cancel()
             error = asyncio.CancelledError() if done.cancelled() else done.exception()
             if error is None:
-                kind = event_type(headers) or ""
-                metrics.PUBLISHED.labels(topic=topic, type=kind if kind in EVENTS else "other").inc()
+                for each in headers:
+                    kind = event_type(each) or ""
+                    metrics.PUBLISHED.labels(topic=topic, type=kind if kind in EVENTS else "other").inc()
             elif isinstance(error, KafkaError):
                 self._notice(error)
             if future.done():

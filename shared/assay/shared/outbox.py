@@ -1,25 +1,28 @@
 """Events that leave if and only if their transaction commits, rows of one key in order.
 
 A row is written in the transaction that makes it true. A sender owns shards of keys by advisory lock and sends the rows
-of a key in id order, each after the one before it was acknowledged; a commit only wakes it. Whoever writes a row holds
-a lock on what the key stands for (the file row), so that ids of one key are in the order of their commits.
+of a key in id order, batch after batch, each once the one before it was acknowledged; a commit only wakes it.
+Whoever writes a row holds a lock on what the key stands for (the file row), so that ids of one key are in the order of
+their commits.
 """
 
 import asyncio
+import json
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import structlog
-from sqlalchemy import BigInteger, Identity, Index, LargeBinary, SmallInteger, Text, delete, func, insert, select, text
+from sqlalchemy import BigInteger, Identity, Index, LargeBinary, SmallInteger, Text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from assay.contracts import Event, encode
 from assay.contracts.topics import FILES_BULK
 from assay.shared import metrics, tracing
+from assay.shared.database import Driver
 from assay.shared.kafka import Publisher
 
 log = structlog.get_logger(__name__)
@@ -34,6 +37,27 @@ POLL_S = 1.0
 RETRY_S = 1.0
 DRAIN_S = 5.0
 LOCK_SPACE = 0x_0A55
+
+Row = tuple[int, str, str, bytes | None, str]
+"""Shard, topic, key, value and headers (JSON) of a row to be."""
+
+# Ids are given in the order of the rows. The commit wakes whoever sends them.
+WRITE = """
+    WITH written AS (
+        INSERT INTO outbox (shard, topic, key, value, headers)
+        SELECT shard, topic, key, value, headers
+        FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bytea[], $5::jsonb[])
+            WITH ORDINALITY AS row (shard, topic, key, value, headers, number)
+        ORDER BY number
+    )
+    SELECT pg_notify($6, '')
+"""
+CLAIM = "SELECT pg_try_advisory_lock($1, hashtext(name)) FROM unnest($2::text[]) AS name"
+_COLUMNS = "SELECT id, topic, key, value, headers FROM outbox WHERE shard = ANY($1::smallint[])"
+OLDEST = f"{_COLUMNS} ORDER BY id LIMIT $2"
+OLDEST_URGENT = f"{_COLUMNS} AND id > $2 AND topic <> $3 ORDER BY id LIMIT $4"
+BEFORE = f"{_COLUMNS} AND id > $2 AND topic = $3 AND id < $4 AND key = ANY($5::text[])"
+DELETE = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 
 
 class OutboxRow:
@@ -58,12 +82,9 @@ class OutboxRow:
 class Outbox:
     """Writes rows and sends them. One per process."""
 
-    def __init__(
-        self, engine: AsyncEngine, table: type[DeclarativeBase], publisher: Publisher, *, schema: str, source: str
-    ) -> None:
-        """table: the service's class made with `OutboxRow`. source: becomes `ce_source`."""
+    def __init__(self, engine: AsyncEngine, publisher: Publisher, *, schema: str, source: str) -> None:
+        """engine: its schema has a table made with `OutboxRow`. source: becomes `ce_source`."""
         self._engine = engine
-        self._table: Any = table
         self._publisher = publisher
         self._schema = schema
         self._source = source
@@ -94,19 +115,21 @@ class Outbox:
         outgoing.add_tombstone(topic, key)
         await outgoing.write(session)
 
-    def rows_of(self, event: Event, topics: tuple[str, ...] | None) -> list[dict[str, Any]]:
+    def rows_of(self, event: Event, topics: tuple[str, ...] | None) -> list[Row]:
         """An event's rows, with the trace that this runs in."""
         record = encode(event, source=self._source, carrier=tracing.carrier())
         headers = [[name, value.decode()] for name, value in record.headers]
         return [_row(topic, event.key, record.value, headers) for topic in topics or event.topics]
 
-    async def write(self, session: AsyncSession, rows: list[dict[str, Any]]) -> None:
+    async def write(self, to: AsyncSession | Driver, rows: list[Row]) -> None:
         """Write rows in the caller's transaction, in their order."""
         if not rows:
             return
-        # One after the other in one go: ids are given in the order of the rows.
-        await session.execute(insert(self._table), rows)
-        await session.execute(text("SELECT pg_notify(:channel, '')").bindparams(channel=self._channel))
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        if isinstance(to, AsyncSession):
+            await (await to.connection()).exec_driver_sql(WRITE, (*columns, self._channel))
+        else:
+            await to.execute(WRITE, *columns, self._channel)
 
     @property
     def _channel(self) -> str:
@@ -149,8 +172,8 @@ class Outbox:
             try:
                 while True:
                     self._wake.clear()
-                    owned |= await self._claim(connection, set(range(SHARDS)) - owned)
-                    if owned and await self._send_batch(connection, owned):
+                    owned |= await self._claim(raw, set(range(SHARDS)) - owned)
+                    if owned and await self._send_oldest(raw, owned):
                         continue
                     if self._is_stopping:
                         return
@@ -164,70 +187,86 @@ class Outbox:
     def _on_notify(self, *_: object) -> None:
         self._wake.set()
 
-    async def _claim(self, connection: AsyncConnection, shards: set[int]) -> set[int]:
-        claimed = set()
-        for shard in sorted(shards):
-            got = await connection.scalar(
-                select(func.pg_try_advisory_lock(LOCK_SPACE, func.hashtext(f"{self._schema}/{shard}")))
-            )
-            if got:
-                claimed.add(shard)
-        return claimed
+    async def _claim(self, driver: Driver, shards: set[int]) -> set[int]:
+        if not shards:
+            return set()
+        names = [f"{self._schema}/{shard}" for shard in sorted(shards)]
+        got = await driver.fetch(CLAIM, LOCK_SPACE, names)
+        return {shard for shard, (is_mine,) in zip(sorted(shards), got, strict=True) if is_mine}
 
-    async def _send_batch(self, connection: AsyncConnection, owned: set[int]) -> bool:
+    async def _send_oldest(self, driver: Driver, owned: set[int]) -> bool:
         """Send the oldest rows, and what people wait for; delete what was acknowledged. True if there may be more."""
-        rows = await self._oldest(connection, owned)
+        rows = await self._oldest(driver, sorted(owned))
         metrics.OUTBOX_PENDING.set(len(rows))
         if not rows:
             return False
-        keys: dict[str, list[Any]] = {}
-        for row in rows:
-            keys.setdefault(row.key, []).append(row)
         sent: list[int] = []
-        results = await asyncio.gather(
-            *(self._send_in_order(each, sent) for each in keys.values()), return_exceptions=True
-        )
-        table = self._table
-        await connection.execute(delete(table).where(table.id.in_(sent)))
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        try:
+            for turn in _turns(rows):
+                await self._send(turn, sent)
+        finally:
+            await driver.execute(DELETE, sent)
         return len(rows) >= BATCH
 
-    async def _oldest(self, connection: AsyncConnection, owned: set[int]) -> list[Any]:
+    async def _send(self, rows: list[Any], sent: list[int]) -> None:
+        """Send these rows, those of each partition in their order, and note the ids of those acknowledged."""
+        partitions: dict[tuple[str, int], list[Any]] = {}
+        for row in rows:
+            partition = await self._publisher.partition_of(row["topic"], row["key"].encode())
+            partitions.setdefault((row["topic"], partition), []).append(row)
+        outcomes = await asyncio.gather(
+            *(self._send_in_order(*where, each, sent) for where, each in partitions.items()), return_exceptions=True
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _oldest(self, driver: Driver, owned: list[int]) -> list[Any]:
         """The next rows, by id: the oldest of all, and behind a long queue of what can wait the oldest that cannot.
 
         Rows of one key stay in order: a row that goes ahead takes with it whatever its key has before it.
         """
-        table = self._table
-        columns = select(table.id, table.topic, table.key, table.value, table.headers).where(table.shard.in_(owned))
-        oldest = list((await connection.execute(columns.order_by(table.id).limit(BATCH))).all())
+        oldest = list(await driver.fetch(OLDEST, owned, BATCH))
         if len(oldest) < BATCH:
             return oldest
-        later = columns.where(table.id > oldest[-1].id)
-        urgent = list(
-            (await connection.execute(later.where(table.topic != PATIENT).order_by(table.id).limit(URGENT))).all()
-        )
+        urgent = list(await driver.fetch(OLDEST_URGENT, owned, oldest[-1]["id"], PATIENT, URGENT))
         if not urgent:
             return oldest
-        ahead = await connection.execute(
-            later.where(table.topic == PATIENT, table.id < urgent[-1].id, table.key.in_({row.key for row in urgent}))
-        )
-        last = {row.key: row.id for row in urgent}
-        urgent.extend(row for row in ahead if row.id < last[row.key])
-        return [*oldest, *sorted(urgent, key=lambda row: int(row.id))]
+        last = {row["key"]: row["id"] for row in urgent}
+        ahead = await driver.fetch(BEFORE, owned, oldest[-1]["id"], PATIENT, urgent[-1]["id"], list(last))
+        urgent.extend(row for row in ahead if row["id"] < last[row["key"]])
+        return [*oldest, *sorted(urgent, key=lambda row: int(row["id"]))]
 
-    async def _send_in_order(self, rows: list[Any], sent: list[int]) -> None:
-        """Send the rows of one key and note the ids of those acknowledged.
+    async def _send_in_order(self, topic: str, partition: int, rows: list[Any], sent: list[int]) -> None:
+        """Send rows of one partition.
 
-        One after the other: were they sent together, the first might fail for good while the second gets through.
-        A repeat of a row, after an acknowledgement got lost, is harmless.
+        What does not go in one batch goes after it: were two batches sent together, the first might fail for good
+        while the second gets through. A repeat of a row, after an acknowledgement got lost, is harmless.
         """
-        for row in rows:
-            value = None if row.value is None else bytes(row.value)
-            headers = [(name, text_value.encode()) for name, text_value in row.headers]
-            await self._publisher.send(row.topic, row.key.encode(), value, headers)
-            sent.append(row.id)
+        records = [
+            (row["key"].encode(), row["value"], [(name, value.encode()) for name, value in row["headers"]])
+            for row in rows
+        ]
+        done = 0
+        while done < len(rows):
+            count = await self._publisher.send_batch(topic, partition, records[done:])
+            sent.extend(row["id"] for row in rows[done : done + count])
+            done += count
+
+
+def _turns(rows: list[Any]) -> list[list[Any]]:
+    """Rows that can be on their way together: where a key goes on in another topic, the next turn begins for it."""
+    turns: list[list[Any]] = []
+    last: dict[str, tuple[str, int]] = {}
+    for row in rows:
+        topic, turn = last.get(row["key"], (row["topic"], 0))
+        if topic != row["topic"]:
+            turn += 1
+        last[row["key"]] = row["topic"], turn
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(row)
+    return turns
 
 
 class Outgoing:
@@ -235,7 +274,7 @@ class Outgoing:
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[Row] = []
 
     def add(self, event: Event, *, topics: tuple[str, ...] | None = None) -> None:
         """An event, to its topics or to those named."""
@@ -246,12 +285,11 @@ class Outgoing:
         headers = [[name, value] for name, value in tracing.carrier().items()]
         self._rows.append(_row(topic, key, None, headers))
 
-    async def write(self, session: AsyncSession) -> None:
+    async def write(self, to: AsyncSession | Driver) -> None:
         """Write what was added."""
         rows, self._rows = self._rows, []
-        await self._outbox.write(session, rows)
+        await self._outbox.write(to, rows)
 
 
-def _row(topic: str, key: str, value: bytes | None, headers: list[list[str]]) -> dict[str, Any]:
-    shard = zlib.crc32(key.encode()) % SHARDS
-    return {"shard": shard, "topic": topic, "key": key, "value": value, "headers": headers}
+def _row(topic: str, key: str, value: bytes | None, headers: list[list[str]]) -> Row:
+    return zlib.crc32(key.encode()) % SHARDS, topic, key, value, json.dumps(headers)

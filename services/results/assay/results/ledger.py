@@ -8,19 +8,16 @@ found inside of those that may be deleted. Where that has grown until the locks 
 them are taken anew. Whoever has a row of `positions` locked took it before, and has no other.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Table, any_, delete, inspect, literal, select, text
-from sqlalchemy import Uuid as UuidType
-from sqlalchemy.dialects.postgresql import Insert, insert
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute, aliased
-
+from assay.results import statements
 from assay.results.domain import TERMINAL
-from assay.results.tables import Analysis, Base, DeletedFile, File, Run
+from assay.results.statements import ROWS
+from assay.results.tables import Analysis, Base, File, Run
+from assay.shared.database import Driver
 
 AnalysisKey = tuple[UUID, str]
 """Run and analyzer."""
@@ -46,41 +43,11 @@ class Wanted:
     analyses: set[AnalysisKey] = field(default_factory=set)
 
 
-_LOCK = text("SELECT count(pg_advisory_xact_lock(number)) FROM unnest(CAST(:numbers AS bigint[])) AS number")
-
-
-class _Rows:
-    """How one table's objects become rows."""
-
-    def __init__(self, table: type[Base]) -> None:
-        mapper = inspect(table)
-        attributes = list(mapper.column_attrs)
-        self._keys = [each.key for each in attributes]
-        columns = [each.columns[0] for each in attributes]
-        self._names = [each.key for each in columns]
-        core = cast("Table", table.__table__)
-        rest = [each.key for each in columns if not each.primary_key]
-        fresh = insert(core)
-        self.upsert: Insert = fresh.on_conflict_do_update(
-            index_elements=list(core.primary_key.columns), set_={name: fresh.excluded[name] for name in rest}
-        )
-
-    def of(self, row: Base) -> tuple[Any, ...]:
-        known = row.__dict__
-        return tuple([known.get(key) for key in self._keys])
-
-    def named(self, values: tuple[Any, ...]) -> dict[str, Any]:
-        return dict(zip(self._names, values, strict=True))
-
-
-_ROWS = {table: _Rows(table) for table in (File, Run, Analysis)}
-
-
 class Ledger:
     """All files that one transaction may change. Nothing is in the database before `write`."""
 
-    def __init__(self, session: AsyncSession, locked: set[UUID]) -> None:
-        self._session = session
+    def __init__(self, driver: Driver, locked: set[UUID]) -> None:
+        self._driver = driver
         self._locked = locked
         self._deleted: set[UUID] = set()
         self._forgotten: set[UUID] = set()
@@ -93,39 +60,42 @@ class Ledger:
 
     # Reading.
     @classmethod
-    async def open(cls, session: AsyncSession, wanted: Wanted, more: Iterable[UUID] = ()) -> "Ledger":
-        """Lock the files that are concerned and read what is known of them.
+    async def open(cls, driver: Driver, wanted: Wanted, more: Iterable[UUID] = ()) -> "Ledger":
+        """Lock the files that are concerned and read what is known of them, in the driver's transaction.
 
         more: files that are concerned as well, as an earlier FilesMissingError told. Raises FilesMissingError.
         """
         concerned = wanted.file_ids.union(more)
-        concerned |= await _above(session, concerned)
-        concerned |= await _inside(session, wanted.may_go)
-        await _lock(session, concerned)
-        ledger = cls(session, concerned)
+        concerned |= await _ids(driver, statements.ABOVE, concerned)
+        concerned |= await _inside(driver, wanted.may_go)
+        # `unnest` gives them in their order, and each is locked before the next one is given.
+        await driver.fetch(statements.LOCK, sorted({_lock_number(each) for each in concerned}))
+        ledger = cls(driver, concerned)
         await ledger._read(wanted)
         await ledger._check(wanted)
         return ledger
 
     async def _read(self, wanted: Wanted) -> None:
-        session, ids = self._session, self._locked
-        self._deleted.update(await session.scalars(select(DeletedFile.file_id).where(_among(DeletedFile.file_id, ids))))
-        for file in await session.scalars(select(File).where(_among(File.file_id, ids))):
-            self._files[self._known(file).file_id] = file
-        for run in await session.scalars(select(Run).where(_among(Run.file_id, ids))):
-            self._keep_run(self._known(run))
+        driver, ids = self._driver, list(self._locked)
+        self._deleted.update(await _ids(driver, statements.DELETED, ids))
+        for known in await driver.fetch(statements.FILES, ids):
+            file = self._known(File, known)
+            self._files[file.file_id] = file
+        for known in await driver.fetch(statements.RUNS, ids):
+            self._keep_run(self._known(Run, known))
         # Of those that are not spoken of, only how they stand: the rest of the row is read where a report needs it.
         runs = {run.run_id for run in self._runs.values() if run.completed_at is None} | wanted.run_ids
-        for run_id, name, status in await session.execute(
-            select(Analysis.run_id, Analysis.analyzer, Analysis.status).where(_among(Analysis.run_id, runs))
-        ):
+        runs &= self._runs.keys()
+        if not runs:
+            return
+        for run_id, name, status in await driver.fetch(statements.STATUSES, list(runs)):
             self._of_run.setdefault(run_id, {})[name] = status
         spoken_of = [(run_id, name) for run_id, name in wanted.analyses if name in self._of_run.get(run_id, ())]
         await self._read_analyses(spoken_of)
 
     async def _check(self, wanted: Wanted) -> None:
         parents = {each.parent_file_id for each in self._files.values() if each.parent_file_id is not None}
-        concerned = parents | await _inside(self._session, wanted.may_go)
+        concerned = parents | await _inside(self._driver, wanted.may_go)
         if not concerned <= self._locked:
             raise FilesMissingError(concerned | self._locked)
 
@@ -143,24 +113,14 @@ class Ledger:
     async def _read_analyses(self, keys: Sequence[AnalysisKey]) -> None:
         if not keys:
             return
-        wanted = set(keys)
-        found = await self._session.scalars(
-            select(Analysis).where(
-                _among(Analysis.run_id, {run_id for run_id, _ in wanted}),
-                Analysis.analyzer == any_(literal(sorted({name for _, name in wanted}), ARRAY(Analysis.analyzer.type))),
-            )
-        )
-        for analysis in found:
-            key = (analysis.run_id, analysis.analyzer)
-            self._session.expunge(analysis)
-            if key in wanted:
-                self._before[analysis] = _ROWS[Analysis].of(analysis)
-                self._keep_analysis(analysis)
+        run_ids, names = zip(*keys, strict=True)
+        for known in await self._driver.fetch(statements.ANALYSES, run_ids, names):
+            self._keep_analysis(self._known(Analysis, known))
 
-    def _known(self, row: Row) -> Row:
-        # The session shall not write it by itself.
-        self._session.expunge(row)
-        self._before[row] = _ROWS[type(row)].of(row)
+    def _known(self, table: type[Row], values: Mapping[str, Any]) -> Row:
+        of = ROWS[table]
+        row = table(**of.named(values))
+        self._before[row] = of.values(row)
         return row
 
     def _keep_run(self, run: Run) -> None:
@@ -282,31 +242,34 @@ class Ledger:
             elif (file := self._files.get(file_id)) is not None and file.derived_run_id is not None:
                 ends.note(file, self._runs.get(file.derived_run_id))
         if elsewhere:
-            gone = select(DeletedFile.file_id).where(_among(DeletedFile.file_id, elsewhere))
-            ends.over.update(await self._session.scalars(gone))
-            for file, run in await self._session.execute(
-                select(File, Run).join(Run, Run.run_id == File.derived_run_id).where(_among(File.file_id, elsewhere))
-            ):
-                ends.note(file, run)
+            ends.over.update(await _ids(self._driver, statements.DELETED, elsewhere))
+            files = [
+                File(**ROWS[File].named(each)) for each in await self._driver.fetch(statements.FILES, list(elsewhere))
+            ]
+            begun = [file.derived_run_id for file in files if file.derived_run_id is not None]
+            ended = [Run(**ROWS[Run].named(each)) for each in await self._driver.fetch(statements.RUNS_BY_ID, begun)]
+            runs = {run.run_id: run for run in ended}
+            for file in files:
+                if file.derived_run_id is not None:
+                    ends.note(file, runs.get(file.derived_run_id))
         return ends
 
     # Writing.
     async def write(self) -> None:
         """Write what has changed."""
         if self._forgotten:
-            for table in (Analysis, Run, File):
-                await self._session.execute(delete(table).where(_among(table.file_id, self._forgotten)))
-            marks = [{"file_id": each} for each in sorted(self._forgotten)]
-            await self._session.execute(insert(DeletedFile).on_conflict_do_nothing(), marks)
+            gone = sorted(self._forgotten)
+            for statement in statements.FORGET:
+                await self._driver.execute(statement, gone)
         await self._upsert(File, self._files.values())
         await self._upsert(Run, self._runs.values())
         await self._upsert(Analysis, self._analyses.values())
 
     async def _upsert(self, table: type[Base], rows: Iterable[Base]) -> None:
-        of = _ROWS[table]  # type: ignore[index]
-        changed = [values for row in rows if (values := of.of(row)) != self._before.get(row)]
+        of = ROWS[table]
+        changed = [values for row in rows if (values := of.values(row)) != self._before.get(row)]
         if changed:
-            await self._session.execute(of.upsert, [of.named(values) for values in changed])
+            await self._driver.executemany(of.upsert, [of.parameters(values) for values in changed])
 
 
 class Ends:
@@ -326,44 +289,15 @@ class Ends:
             self.runs[file.file_id] = (file, run)
 
 
-def _among(column: InstrumentedAttribute[Any], ids: Iterable[UUID]) -> ColumnElement[bool]:
-    # One parameter, so that the statement is the same for any number of ids.
-    return column == any_(literal(list(ids), ARRAY(UuidType)))
+async def _ids(driver: Driver, statement: str, file_ids: Iterable[UUID]) -> set[UUID]:
+    return {file_id for (file_id,) in await driver.fetch(statement, list(file_ids))}
 
 
-async def _lock(session: AsyncSession, file_ids: Iterable[UUID]) -> None:
-    """Wait until nobody else changes anything about these files; held until the transaction ends."""
-    numbers = sorted({_lock_number(each) for each in file_ids})
-    # `unnest` gives them in their order, and each is locked before the next one is given.
-    await session.execute(_LOCK, {"numbers": numbers})
+async def _inside(driver: Driver, file_ids: set[UUID]) -> set[UUID]:
+    """The files that were found inside these, directly or not."""
+    return await _ids(driver, statements.INSIDE, file_ids) if file_ids else set()
 
 
 def _lock_number(file_id: UUID) -> int:
     """64 bits with sign, from the random end of the id. Two files that share them wait for each other, no more."""
     return int.from_bytes(file_id.bytes[8:], "big", signed=True)
-
-
-async def _above(session: AsyncSession, file_ids: set[UUID]) -> set[UUID]:
-    """The files that these were found in, directly or not."""
-    up = (
-        select(File.parent_file_id)
-        .where(_among(File.file_id, file_ids), File.parent_file_id.is_not(None))
-        .cte("up", recursive=True)
-    )
-    parent = aliased(File)
-    up = up.union(
-        select(parent.parent_file_id)
-        .join(up, parent.file_id == up.c.parent_file_id)
-        .where(parent.parent_file_id.is_not(None))
-    )
-    return set(await session.scalars(select(up.c.parent_file_id)))
-
-
-async def _inside(session: AsyncSession, file_ids: set[UUID]) -> set[UUID]:
-    """The files that were found inside these, directly or not."""
-    if not file_ids:
-        return set()
-    down = select(File.file_id).where(_among(File.parent_file_id, file_ids)).cte("down", recursive=True)
-    child = aliased(File)
-    down = down.union(select(child.file_id).join(down, child.parent_file_id == down.c.file_id))
-    return set(await session.scalars(select(down.c.file_id)))

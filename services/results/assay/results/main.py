@@ -19,7 +19,6 @@ from assay.results.service import RunService
 from assay.results.settings import Settings
 from assay.results.sweeper import Sweeper
 from assay.results.tables import SCHEMA
-from assay.results.tables import Outbox as OutboxTable
 from assay.results.views import Views
 from assay.shared import database, http, logs, tracing
 from assay.shared.auth import Authenticator
@@ -41,8 +40,8 @@ def build(settings: Settings) -> FastAPI:
     engine = database.build_engine(settings.database, schema=SCHEMA)
     transaction = database.transactions(engine)
     publisher = Publisher(settings.kafka, source=SOURCE)
-    outbox = Outbox(engine, OutboxTable, publisher, schema=SCHEMA, source=SOURCE)
-    service = RunService(transaction=transaction, outbox=outbox)
+    outbox = Outbox(engine, publisher, schema=SCHEMA, source=SOURCE)
+    service = RunService(transaction=database.driver_transactions(engine), outbox=outbox)
     positions = Positions(transaction, settings.kafka, TOPICS)
     broker = build_broker(settings.kafka, client_id=f"assay-{SERVICE}-{settings.slot}")
     consumer = build_consumer(

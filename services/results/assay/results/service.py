@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from assay.contracts import AnalysisFailed, AnalyzerRegistered
 from assay.contracts.topics import ANALYZERS
@@ -17,7 +16,7 @@ from assay.results.recording import FileNews, Read, Recording, wanted
 from assay.results.repository import Repository
 from assay.results.settling import Settling
 from assay.results.tables import Run
-from assay.shared.database import Transaction
+from assay.shared.database import Driver, DriverTransaction
 from assay.shared.outbox import Outbox, Outgoing
 
 log = structlog.get_logger(__name__)
@@ -30,7 +29,7 @@ TIMED_OUT_TEXT = "No verdict came before the run's deadline. Request a new run o
 class RunService:
     """Keeps the tables true to the log."""
 
-    def __init__(self, *, transaction: Transaction, outbox: Outbox) -> None:
+    def __init__(self, *, transaction: DriverTransaction, outbox: Outbox) -> None:
         self._transaction = transaction
         self._outbox = outbox
 
@@ -42,9 +41,9 @@ class RunService:
         """
         late = 0
 
-        async def work(session: AsyncSession, more: frozenset[UUID]) -> None:
+        async def work(driver: Driver, more: frozenset[UUID]) -> None:
             nonlocal late
-            repository = Repository(session)
+            repository = Repository(driver)
             begin = await repository.advance(topic, partition, topic_id, reads[0].offset, reads[-1].offset)
             new = [each for each in reads if each.offset >= begin]
             late = len(reads) - len(new)
@@ -54,25 +53,25 @@ class RunService:
             news = [(each.event, each.in_trace) for each in new if isinstance(each.event, FileNews)]
             if not news:
                 return
-            ledger = await Ledger.open(session, wanted(event for event, _ in news), more)
+            ledger = await Ledger.open(driver, wanted(event for event, _ in news), more)
             outgoing = self._outbox.outgoing()
             recording = Recording(ledger, outgoing)
             for event, in_trace in news:
                 recording.record(event, in_trace)
             await Settling(ledger, outgoing).settle(recording.concerned)
             await ledger.write()
-            await outgoing.write(session)
+            await outgoing.write(driver)
 
         await self._locking(work)
         return late
 
-    async def _locking(self, work: Callable[[AsyncSession, frozenset[UUID]], Awaitable[None]]) -> None:
+    async def _locking(self, work: Callable[[Driver, frozenset[UUID]], Awaitable[None]]) -> None:
         """Run the work in a transaction; in another one where it is about more files than were known before."""
         more: frozenset[UUID] = frozenset()
         while True:
             try:
-                async with self._transaction() as session:
-                    await work(session, more)
+                async with self._transaction() as driver:
+                    await work(driver, more)
                 return
             except FilesMissingError as error:
                 more = error.file_ids
@@ -90,16 +89,16 @@ class RunService:
         What is given up is published and comes back through the log: only there is it decided which end of an analysis
         is the first, for us as for every other reader.
         """
-        async with self._transaction() as session:
-            due = await Repository(session).due(now, again_after=SWEEP_AGAIN_AFTER, limit=SWEEP_BATCH)
+        async with self._transaction() as driver:
+            due = await Repository(driver).due(now, again_after=SWEEP_AGAIN_AFTER, limit=SWEEP_BATCH)
         swept = 0
         for run_id, file_id in due:
 
             async def work(
-                session: AsyncSession, more: frozenset[UUID], run_id: UUID = run_id, file_id: UUID = file_id
+                driver: Driver, more: frozenset[UUID], run_id: UUID = run_id, file_id: UUID = file_id
             ) -> None:
                 nonlocal swept
-                ledger = await Ledger.open(session, Wanted(file_ids={file_id}), more)
+                ledger = await Ledger.open(driver, Wanted(file_ids={file_id}), more)
                 run = ledger.known_run(run_id)
                 if run is None or run.completed_at is not None:
                     return
@@ -108,7 +107,7 @@ class RunService:
                 outgoing = self._outbox.outgoing()
                 await self._give_up(ledger, outgoing, run, now)
                 await ledger.write()
-                await outgoing.write(session)
+                await outgoing.write(driver)
                 swept += 1
 
             await self._locking(work)

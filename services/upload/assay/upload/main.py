@@ -27,7 +27,6 @@ from assay.upload.runs import RunService
 from assay.upload.service import UploadService
 from assay.upload.settings import Settings
 from assay.upload.sweeper import Sweeper
-from assay.upload.tables import OutboxTable
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +41,7 @@ def build(settings: Settings) -> FastAPI:
     transaction = database.transactions(engine)
     store = ObjectStore(settings.s3)
     publisher = Publisher(settings.kafka, source=SOURCE)
-    outbox = Outbox(engine, OutboxTable, publisher, schema=NAME, source=SOURCE)
+    outbox = Outbox(engine, publisher, schema=NAME, source=SOURCE)
     catalog = Catalog(settings.kafka)
     sweeper = Sweeper(transaction=transaction, store=store, lease=settings.intent_lease)
     service = UploadService(
