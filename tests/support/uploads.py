@@ -213,6 +213,15 @@ class Storage:
         uploads = self._s3.list_multipart_uploads(Bucket=self._bucket).get("Uploads", [])
         return found | {f"{each['Key']} unfinished" for each in uploads}
 
+    def put(self, key: str, content: bytes) -> None:
+        """Store something, as a worker does."""
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=content)
+
+    def begin(self, key: str) -> None:
+        """Begin something that nobody finishes."""
+        upload = self._s3.create_multipart_upload(Bucket=self._bucket, Key=key)["UploadId"]
+        self._s3.upload_part(Bucket=self._bucket, Key=key, UploadId=upload, PartNumber=1, Body=bytes(5 * 1024 * 1024))
+
     def content(self, key: str) -> bytes:
         content: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         return content

@@ -21,6 +21,9 @@ from assay.upload.backfill import Backfill
 from assay.upload.catalog import Catalog
 from assay.upload.consumers import build_consumer
 from assay.upload.derived import DerivedFiles
+from assay.upload.erasing import routes as erasing_routes
+from assay.upload.erasing.background import BackgroundErasing
+from assay.upload.erasing.service import Erasing
 from assay.upload.retirement import Retirement
 from assay.upload.routes import build_router
 from assay.upload.runs import RunService
@@ -44,6 +47,8 @@ def build(settings: Settings) -> FastAPI:
     outbox = Outbox(engine, publisher, schema=NAME, source=SOURCE)
     catalog = Catalog(settings.kafka)
     sweeper = Sweeper(transaction=transaction, store=store, lease=settings.intent_lease)
+    erasing = Erasing(transaction=transaction, outbox=outbox, store=store, uploads=sweeper)
+    eraser = BackgroundErasing(erasing, retention=settings.retention)
     service = UploadService(
         transaction=transaction,
         store=store,
@@ -65,10 +70,11 @@ def build(settings: Settings) -> FastAPI:
         authenticator=authenticator,
         public_url=settings.public_url,
     )
+    erasure = erasing_routes.build_router(erasing=erasing, authenticator=authenticator)
     broker = build_broker(settings.kafka, client_id=f"assay-{NAME}-{settings.slot}")
     consumer = build_consumer(
         broker,
-        derived=DerivedFiles(transaction=transaction, catalog=catalog),
+        derived=DerivedFiles(transaction=transaction, catalog=catalog, erasing=erasing),
         publisher=publisher,
     )
     health = Health()
@@ -86,7 +92,7 @@ def build(settings: Settings) -> FastAPI:
             await database.migrate(engine, schema=NAME, scripts=MIGRATIONS)
             await ensure_topics(settings.kafka)
             await store.ensure_bucket()
-            for part in (publisher, outbox, catalog, sweeper):
+            for part in (publisher, outbox, catalog, sweeper, eraser):
                 await part.start()
                 stack.push_async_callback(part.stop)
             stack.push_async_callback(broker.stop)
@@ -97,7 +103,7 @@ def build(settings: Settings) -> FastAPI:
             yield
             log.info("stopping")
 
-    return http.build_app(title="Assay upload", routers=[router, operations], health=health, lifespan=lifespan)
+    return http.build_app(title="Assay upload", routers=[router, operations, erasure], health=health, lifespan=lifespan)
 
 
 def main() -> None:

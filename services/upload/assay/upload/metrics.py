@@ -9,4 +9,6 @@ UPLOAD_BYTES = Counter("assay_upload_bytes_total", "Bytes of the files accepted"
 REFUSED = Counter("assay_uploads_refused_total", "Files and requests refused, by the code of the problem", ["code"])
 RECEIVING = Gauge("assay_uploads_receiving", "Requests whose bytes are arriving now")
 SWEPT = Counter("assay_uploads_swept_total", "Unfinished uploads of processes that died, removed")
+ERASED = Counter("assay_files_erased_total", "Files erased, those found inside others included")
+ERASED_OBJECTS = Counter("assay_erased_objects_total", "Objects of erased files removed from storage")
 ANALYZERS = Gauge("assay_analyzers_known", "Analyzers in the catalog")

@@ -42,6 +42,8 @@ class FileRow(Base):
             unique=True,
             postgresql_where=text("NOT forced AND parent_file_id IS NULL"),
         ),
+        Index("files_created_at", "created_at", postgresql_where=text("parent_file_id IS NULL")),
+        Index("files_parent_file_id", "parent_file_id", postgresql_where=text("parent_file_id IS NOT NULL")),
     )
 
     file_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -1,0 +1,172 @@
+"""Erasing files: rows and the events that say so, in one transaction; then what lies in S3, at once and again later.
+
+A mark says when its file's folder in S3 is due to be swept. Whoever claims it moves that on by a lease; should he die,
+another one comes to it.
+"""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from assay.contracts import FileDeleted
+from assay.contracts.topics import LANES
+from assay.shared.clock import now
+from assay.shared.database import Transaction
+from assay.shared.objects import ObjectStore
+from assay.shared.outbox import Outbox
+from assay.shared.problems import UnknownFileError
+from assay.upload import metrics
+from assay.upload.erasing.domain import LOG_KEPT, DoomedFile, DueErasure, Erasure, Holdings, folder_of, parents_first
+from assay.upload.erasing.errors import DerivedFileError
+from assay.upload.erasing.repository import ErasureRepository
+from assay.upload.outages import storage_errors
+from assay.upload.sweeper import Sweeper
+
+log = structlog.get_logger(__name__)
+
+AGAIN = "The database does not answer. Nothing was erased by this request; send it again in a minute."
+NO_FILE = "There is no such file, or it is not yours, or it was deleted."
+TOGETHER = 20
+FOLDERS = 16
+UNFINISHED = 200
+LEASE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerErasure:
+    """What came of one step of erasing all that an owner has. `more`: there is something left, or comes meanwhile."""
+
+    files: int
+    derived: int
+    unfinished: int
+    more: bool
+    log_ends_at: datetime
+
+
+class Erasing:
+    """Use cases of erasing. A file goes with all that was found inside it."""
+
+    def __init__(
+        self,
+        *,
+        transaction: Transaction,
+        outbox: Outbox,
+        store: ObjectStore,
+        uploads: Sweeper,
+        lease: timedelta = LEASE,
+    ) -> None:
+        """uploads: gives up those that are not announced."""
+        self._transaction = transaction
+        self._outbox = outbox
+        self._store = store
+        self._uploads = uploads
+        self._lease = lease
+        self.news = asyncio.Event()
+        """Set when folders became due."""
+
+    async def erase(self, file_id: UUID, owner_id: str) -> Erasure:
+        """Erase an owner's file; again, and it says the same.
+
+        Raises UnknownFileError, and DerivedFileError for a file found inside another one: its bytes are in that one.
+        """
+        with storage_errors(AGAIN):
+            async with self._transaction() as session:
+                files = ErasureRepository(session)
+                found = await files.owner_of(file_id)
+                if found is not None and found[0] == owner_id:
+                    if found[1] is not None:
+                        raise DerivedFileError(
+                            f"It was found inside {found[1]}, and its bytes are a part of that one. Delete that file.",
+                            parent_file_id=str(found[1]),
+                        )
+                    await self._erase(session, [file_id])
+                erasure = await files.marked(file_id, owner_id)
+        if erasure is None:
+            raise UnknownFileError(NO_FILE)
+        self.news.set()
+        return erasure
+
+    async def erase_in(self, session: AsyncSession, file_ids: Collection[UUID]) -> None:
+        """Erase these files in the caller's transaction. To be told by `news` when that is committed."""
+        await self._erase(session, file_ids)
+
+    async def holdings(self, owner_id: str) -> Holdings:
+        """How much an owner has."""
+        with storage_errors(AGAIN):
+            async with self._transaction() as session:
+                return await ErasureRepository(session).holdings(owner_id)
+
+    async def erase_owner(self, owner_id: str, *, by: str) -> OwnerErasure:
+        """Erase some of what an owner has; to be called until nothing is left. by: who wants it."""
+        with storage_errors(AGAIN):
+            async with self._transaction() as session:
+                files = ErasureRepository(session)
+                doomed = await self._erase(session, await files.next_of(owner_id, TOGETHER))
+                unfinished = [] if doomed else await files.unfinished(owner_id, UNFINISHED)
+            for each in unfinished:
+                await self._uploads.discard(each)
+            async with self._transaction() as session:
+                files = ErasureRepository(session)
+                left = await files.holdings(owner_id)
+                more = bool(left.files or left.derived or left.unfinished)
+                if not more:
+                    await files.clear_owner(owner_id)
+        self.news.set()
+        derived = sum(each.parent_file_id is not None for each in doomed)
+        log.info("owner_erased", files=len(doomed) - derived, derived=derived, unfinished=len(unfinished), by=by)
+        return OwnerErasure(len(doomed) - derived, derived, len(unfinished), more, now() + LOG_KEPT)
+
+    async def erase_older_than(self, age: timedelta) -> int:
+        """Erase some files that came longer ago; returns how many, those found inside them not counted."""
+        async with self._transaction() as session:
+            file_ids = await ErasureRepository(session).next_older_than(age, TOGETHER)
+            await self._erase(session, file_ids)
+        self.news.set()
+        return len(file_ids)
+
+    async def sweep(self) -> bool:
+        """Clear the folders in S3 that are due; False where none was."""
+        async with self._transaction() as session:
+            due = await ErasureRepository(session).claim_due(FOLDERS, self._lease)
+        outcomes = await asyncio.gather(*(self._sweep(each) for each in due), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return bool(due)
+
+    async def _sweep(self, due: DueErasure) -> None:
+        async with self._transaction() as session:
+            # Files that were found inside and recorded behind the back of the deletion.
+            await self._erase(session, await ErasureRepository(session).found_in(due.file_id))
+        count = await self._store.erase(folder_of(due.file_id))
+        metrics.ERASED_OBJECTS.inc(count)
+        if count and due.sweeps:
+            log.info("late_objects_erased", file_id=str(due.file_id), objects=count)
+        async with self._transaction() as session:
+            await ErasureRepository(session).swept(due)
+
+    async def _erase(self, session: AsyncSession, file_ids: Collection[UUID]) -> list[DoomedFile]:
+        """Rows, mark and events. The rows are locked, and whoever writes an event locks its file: nothing follows."""
+        if not file_ids:
+            return []
+        files = ErasureRepository(session)
+        doomed = parents_first(await files.lock_trees(file_ids))
+        if not doomed:
+            return []
+        moment = now()
+        await files.clear([each.file_id for each in doomed])
+        await files.mark(doomed, moment, moment + LOG_KEPT)
+        outgoing = self._outbox.outgoing()
+        for each in doomed:
+            event = FileDeleted(occurred_at=moment, file_id=each.file_id, owner_id=each.owner_id)
+            # To the workers that have a request of it, or will: they read it where they read that.
+            outgoing.add(event, topics=each.lanes or tuple(lane.name for lane in LANES))
+        await outgoing.write(session)
+        metrics.ERASED.inc(len(doomed))
+        log.info("files_erased", file_ids=[str(each.file_id) for each in doomed])
+        return doomed
