@@ -54,7 +54,7 @@ class PlayedFile:
         await self._send(uploaded, self._lane)
         await self.request_run()
 
-    async def request_run(self) -> None:
+    async def request_run(self, lane: str | None = None) -> None:
         """A run, the next one."""
         self.run_number += 1
         self.run_id = new_id()
@@ -63,7 +63,7 @@ class PlayedFile:
             run_number=self.run_number, plan=self.plan, deadline=now() + timedelta(hours=1), media_type="image/jpeg",
             size=1, sha256=SHA256, object_key=f"files/{self.file_id}/content",
         )  # fmt: skip
-        await self._send(requested, self._lane)
+        await self._send(requested, lane or self._lane)
 
     async def start(self, analyzer: str = "noise") -> None:
         """A worker takes the analysis up."""
@@ -115,4 +115,8 @@ class PlayedFile:
 
     async def delete(self) -> None:
         """The owner deletes it."""
-        await self._send(FileDeleted(occurred_at=now(), file_id=self.file_id, owner_id=self.owner), self._lane)
+        await self.delete_in(self._lane)
+
+    async def delete_in(self, lane: str) -> None:
+        """The same is said in a lane."""
+        await self._send(FileDeleted(occurred_at=now(), file_id=self.file_id, owner_id=self.owner), lane)

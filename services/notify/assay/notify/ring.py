@@ -4,13 +4,15 @@ For each slot the ring holds every event from `low` to `high`, both next offsets
 be served from it without gap or duplicate, or learns which offsets have to be read from Kafka.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from assay.notify import metrics
 from assay.notify.domain import Audience, LoggedEvent
 from assay.notify.position import Layout, Positions, View
+
+REMEMBERED_DELETIONS = 100_000
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +47,8 @@ class Ring:
         self._bytes = 0
         self._entries: deque[RingEntry] = deque()
         self._index: dict[Audience, deque[RingEntry]] = {}
+        # For longer than the ring has the event that said so: what is heard of them late is nobody's any more.
+        self._gone: OrderedDict[Audience, None] = OrderedDict()
 
     def reset(self, layout: Layout, start: Iterable[int]) -> None:
         """Forget everything and begin at these positions."""
@@ -73,11 +77,16 @@ class Ring:
         return tuple(self._high)
 
     def append(self, event: LoggedEvent) -> RingEntry | None:
-        """Take the next event of a slot; None for one that the ring has had already."""
+        """Take the next event of a slot; None for one that the ring has had already, and of a file that is gone.
+
+        Both lanes may say that it is gone; the first one counts.
+        """
         if event.offset < self._high[event.slot]:
             return None
         self._high[event.slot] = event.offset + 1
         audiences = Audience.of(event)
+        if audiences[0] in self._gone:
+            return None
         if event.deletes:
             self._erase(audiences[0])
         entry = RingEntry(event, event.slot, event.offset, len(event.block), self.high, audiences)
@@ -108,10 +117,13 @@ class Ring:
 
     def is_deleted(self, audience: Audience) -> bool:
         """True if the ring knows that this file is gone."""
-        return any(entry.event is not None and entry.event.deletes for entry in self._index.get(audience, ()))
+        return audience in self._gone
 
     def _erase(self, audience: Audience) -> None:
         """What a deleted file said before is served to nobody any more; its place in the order stays."""
+        self._gone[audience] = None
+        while len(self._gone) > REMEMBERED_DELETIONS:
+            self._gone.popitem(last=False)
         for entry in self._index.get(audience, ()):
             if entry.event is not None:
                 entry.event = None

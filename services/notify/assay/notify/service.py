@@ -6,6 +6,9 @@ between and nothing comes twice. Kafka is read after that step, while later even
 the snapshot is there: while results answers, nothing has to wait.
 """
 
+from typing import Any
+from uuid import UUID
+
 from assay.notify import metrics
 from assay.notify.domain import Audience, AwaitedRun, LoggedEvent
 from assay.notify.errors import ForeignPositionError, ReplayRefusedError, StreamNotReadyError
@@ -19,6 +22,9 @@ from assay.notify.snapshots import Snapshot, Snapshots
 from assay.notify.stream import Stream
 from assay.notify.tailer import Tailer
 from assay.shared.auth import Principal
+from assay.shared.problems import UnknownFileError
+
+GONE = "There is no such file, or it is not yours, or it was deleted."
 
 
 class StreamService:
@@ -55,8 +61,11 @@ class StreamService:
         await self._tailer.caught_up()
         view = self._view(audience)
         cursor = self._cursor(view, last_event_id)
-        if cursor is not None and cursor.finished and until_completed:
+        is_gone = audience.file_id is not None and self._ring.is_deleted(audience)
+        if cursor is not None and cursor.finished and (until_completed or is_gone):
             return None
+        if is_gone:
+            raise UnknownFileError(GONE)
         snapshot: Snapshot | None = None
         if cursor is None or audience.file_id is not None:
             # Also who goes on from an id must own the file, and may wait for its current run.
@@ -99,7 +108,11 @@ class StreamService:
 
     async def _begin(self, audience: Audience, snapshot: Snapshot, awaited: AwaitedRun | None) -> Stream:
         """Snapshot, then everything later."""
-        data = snapshot.files[0] if audience.file_id is not None else {"files": snapshot.files}
+        # The ring may have heard of a deletion before results.
+        files = [each for each in snapshot.files if not self._ring.is_deleted(_audience_of(audience, each))]
+        if audience.file_id is not None and not files:
+            raise UnknownFileError(GONE)
+        data = files[0] if audience.file_id is not None else {"files": files}
         try:
             return await self._join(audience, self._view(audience), snapshot.positions, data, awaited, clamp=True)
         except ReplayRefusedError as error:
@@ -181,6 +194,16 @@ class StreamService:
 
     def _without_deleted(self, events: list[LoggedEvent]) -> list[LoggedEvent]:
         """Kafka keeps what a deleted file once said; a stream does not repeat it."""
-        gone = {event.file_id for event in events if event.deletes}
-        gone |= {each.file_id for each in events if self._ring.is_deleted(Audience.of(each)[0])}
-        return [event for event in events if event.deletes or event.file_id not in gone]
+        last = {event.file_id: event for event in events if event.deletes}
+        return [
+            event
+            for event in events
+            if (event is last[event.file_id] if event.file_id in last else not self._is_gone(event))
+        ]
+
+    def _is_gone(self, event: LoggedEvent) -> bool:
+        return self._ring.is_deleted(Audience.of(event)[0])
+
+
+def _audience_of(audience: Audience, file: dict[str, Any]) -> Audience:
+    return Audience(audience.owner_id, UUID(file["file_id"]))

@@ -61,7 +61,7 @@ class Stream:
         return (*self._replayed, *(entry.event for entry in self._missed if entry.event is not None))
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Bytes to send, in order. Ends with the awaited run, or when the reader was closed."""
+        """Bytes to send, in order. Ends with the awaited run or the file, or when the reader was closed."""
         is_over = self._awaited is not None and self._awaited.is_complete and self._snapshot is not None
         yield self._opening() + (self._end_mark(self._floor) if is_over else b"")
         if is_over:
@@ -127,6 +127,8 @@ class Stream:
         return b"id: %s\n\n" % self._view.encode(positions, finished=True).encode()
 
     def _ends_with(self, event: LoggedEvent) -> bool:
+        if event.deletes and self.reader.audience.file_id is not None:
+            return True
         return self._awaited is not None and self._awaited.ends_with(event)
 
     def _id_after(self, entry: RingEntry) -> str:
