@@ -150,14 +150,16 @@ class Owner:
 
     @asynccontextmanager
     async def sending(
-        self, body: bytes, length: int, *, url: str | None = None
+        self, body: bytes, length: int, *, url: str | None = None, headers: dict[str, str] | None = None
     ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         """Announce `length` bytes and send fewer; go away at the end of the block."""
         address = urlsplit(url or self.url)
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         head = (
             f"POST /api/v1/files HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {self.token}\r\n"
-            f"Content-Type: {FORM_TYPE}\r\nContent-Length: {length}\r\n\r\n"
+            f"Content-Type: {FORM_TYPE}\r\nContent-Length: {length}\r\n"
+            + "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+            + "\r\n"
         )
         try:
             writer.write(head.encode() + body)

@@ -24,6 +24,7 @@ from assay.upload.derived import DerivedFiles
 from assay.upload.erasing import routes as erasing_routes
 from assay.upload.erasing.background import BackgroundErasing
 from assay.upload.erasing.service import Erasing
+from assay.upload.idempotency.keys import IdempotencyKeys
 from assay.upload.retirement import Retirement
 from assay.upload.routes import build_router
 from assay.upload.runs import RunService
@@ -49,6 +50,7 @@ def build(settings: Settings) -> FastAPI:
     sweeper = Sweeper(transaction=transaction, store=store, lease=settings.intent_lease)
     erasing = Erasing(transaction=transaction, outbox=outbox, store=store, uploads=sweeper)
     eraser = BackgroundErasing(erasing, retention=settings.retention)
+    keys = IdempotencyKeys(transaction=transaction, lease=settings.intent_lease)
     service = UploadService(
         transaction=transaction,
         store=store,
@@ -58,6 +60,7 @@ def build(settings: Settings) -> FastAPI:
         catalog=catalog,
         media_types=MediaTypes(),
         sweeper=sweeper,
+        keys=keys,
         limits=settings.limits,
     )
     authenticator = Authenticator(settings.auth)
@@ -92,7 +95,7 @@ def build(settings: Settings) -> FastAPI:
             await database.migrate(engine, schema=NAME, scripts=MIGRATIONS)
             await ensure_topics(settings.kafka)
             await store.ensure_bucket()
-            for part in (publisher, outbox, catalog, sweeper, eraser):
+            for part in (publisher, outbox, catalog, sweeper, keys, eraser):
                 await part.start()
                 stack.push_async_callback(part.stop)
             stack.push_async_callback(broker.stop)

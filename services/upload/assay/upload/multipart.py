@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -102,6 +102,9 @@ class Part:
 class Form:
     """The parts of a form, in order. What is not read of a part is skipped."""
 
+    witness: Callable[["Part | bytes"], None] | None = None
+    """Sees all parts and all their bytes, those that nobody reads too."""
+
     def __init__(self, body: AsyncIterator[bytes], boundary: bytes) -> None:
         self._body = body
         self._events: deque[Any] = deque()  # a Part, then its bytes, then _END
@@ -159,4 +162,7 @@ class Form:
                 self._parser.write(chunk)
             except FormParserError as error:
                 raise MalformedBodyError(f"The body is not {FORM}: {error}.") from error
-        return self._events.popleft()
+        event = self._events.popleft()
+        if self.witness is not None and event is not _END:
+            self.witness(event)
+        return event

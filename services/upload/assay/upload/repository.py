@@ -119,7 +119,7 @@ class FileRepository:
                 .with_for_update()
             )
         ).first()
-        return None if row is None else _stored(row)
+        return None if row is None else stored_file(row)
 
     async def newest_run(self, file_id: UUID) -> Run | None:
         row = (
@@ -171,7 +171,7 @@ class FileRepository:
         rows = await self._session.scalars(
             select(FileRow).where(FileRow.file_id.in_(file_ids)).order_by(FileRow.file_id).with_for_update()
         )
-        return [_stored(row) for row in rows]
+        return [stored_file(row) for row in rows]
 
     async def last_run_numbers(self, file_ids: Collection[UUID]) -> dict[UUID, int]:
         """The highest run number of each file; one without any run is not in it."""
@@ -236,7 +236,8 @@ def _has_type(pattern: str) -> ColumnElement[bool]:
     return FileRow.media_type == pattern
 
 
-def _stored(row: FileRow) -> StoredFile:
+def stored_file(row: FileRow) -> StoredFile:
+    """A row of `files` as what it tells."""
     return StoredFile(
         file_id=row.file_id,
         owner_id=row.owner_id,

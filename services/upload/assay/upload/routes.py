@@ -15,6 +15,7 @@ from assay.upload import metrics
 from assay.upload.catalog import Catalog
 from assay.upload.domain import LANES, AcceptedFile, media_types_taken
 from assay.upload.errors import RequestTooLargeError, UploadStalledError
+from assay.upload.idempotency.headers import key_of
 from assay.upload.multipart import Form, boundary_of
 from assay.upload.schemas import Limits, UploadedFile, UploadedFiles, outcome_body
 from assay.upload.service import Outcome, UploadService
@@ -26,6 +27,16 @@ log = structlog.get_logger(__name__)
 FORM_ALLOWANCE_BYTES = 1024 * 1024
 
 _FORM_SCHEMA: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "maxLength": 257},
+            "description": "New for each request, such as a UUID in quotes. Sent again with its key within 24 hours, a "
+            "request has no further effect and the same answer",
+        }
+    ],
     "requestBody": {
         "required": True,
         "content": {
@@ -55,13 +66,13 @@ _FORM_SCHEMA: dict[str, Any] = {
                 }
             }
         },
-    }
+    },
 }
 _PROBLEM: dict[str, Any] = {
     "description": "A problem, with a stable `code`",
     "content": {MEDIA_TYPE: {"schema": {"type": "object"}}},
 }
-_PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 401, 403, 408, 413, 415, 422, 503), _PROBLEM)
+_PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 401, 403, 408, 409, 413, 415, 422, 503), _PROBLEM)
 
 
 async def _body(request: Request, limit: int, idle_s: float) -> AsyncIterator[bytes]:
@@ -103,9 +114,13 @@ def build_router(
         boundary = boundary_of(request.headers.get("content-type", ""))
         declared = request.headers.get("content-length", "")
         _check_length(int(declared) if declared.isdecimal() else 0, limits.max_file_bytes)
+        key = key_of(request.headers.getlist("idempotency-key"))
         body = _body(request, limits.max_file_bytes, limits.idle_timeout.total_seconds())
         try:
-            return await service.receive(principal.owner_id, Form(body, boundary).parts())
+            form = Form(body, boundary)
+            if key is None:
+                return await service.receive(principal.owner_id, form)
+            return await service.receive_once(principal.owner_id, form, key)
         except ClientDisconnect:
             log.info("upload_broken_off")
             raise MalformedBodyError("The connection ended before the body did. Send it again.") from None

@@ -1,6 +1,6 @@
 """Taking files in: store the bytes, then announce the file."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,7 +11,8 @@ from assay.shared.media_types import MediaTypes, Sample
 from assay.shared.objects import ObjectStore
 from assay.shared.problems import Problem
 from assay.upload import fields, metrics
-from assay.upload.announcing import Announcer, Claim
+from assay.upload.announcing import Announcer
+from assay.upload.announcing import Claim as UploadClaim
 from assay.upload.catalog import Catalog
 from assay.upload.domain import AcceptedFile, Options, StoredFile, plan_for, shown_name
 from assay.upload.errors import (
@@ -22,7 +23,11 @@ from assay.upload.errors import (
     TooManyFilesError,
 )
 from assay.upload.fields import Fields
-from assay.upload.multipart import Part
+from assay.upload.idempotency.domain import Claim, Finished
+from assay.upload.idempotency.errors import KeyReusedError
+from assay.upload.idempotency.headers import Fingerprint
+from assay.upload.idempotency.keys import IdempotencyKeys
+from assay.upload.multipart import Form, Part
 from assay.upload.outages import storage_errors
 from assay.upload.repository import FileRepository, IntentRepository
 from assay.upload.settings import LimitsSettings
@@ -37,7 +42,12 @@ FIRST_LOOK_BYTES = 64 * 1024
 # So much of a refused file is read over to hear of the other files of its request.
 SKIPPED_BYTES = 16 * 1024 * 1024
 
+OTHER_REQUEST = (
+    "This key was sent with another request. Send the same request again, or this one with a key of its own."
+)
+
 Outcome = AcceptedFile | Problem
+Note = Callable[[AsyncSession, AcceptedFile], Awaitable[None]]
 
 
 class UploadService:
@@ -52,6 +62,7 @@ class UploadService:
         catalog: Catalog,
         media_types: MediaTypes,
         sweeper: Sweeper,
+        keys: IdempotencyKeys,
         limits: LimitsSettings,
     ) -> None:
         self._transaction = transaction
@@ -60,19 +71,70 @@ class UploadService:
         self._catalog = catalog
         self._media_types = media_types
         self._sweeper = sweeper
+        self._keys = keys
         self._limits = limits
 
-    async def receive(self, owner_id: str, parts: AsyncIterator[Part]) -> list[Outcome]:
+    async def receive(self, owner_id: str, form: Form) -> list[Outcome]:
         """Take in the files of one form; each has an outcome of its own, in the order of the form.
 
         Raises Problem where the request as a whole is refused. Then, as for each refused file, nothing stays stored.
         """
+        received, options = await self._store_files(owner_id, form)
+        return [
+            each if isinstance(each, Problem) else await self._announce_or_discard(each, options) for each in received
+        ]
+
+    async def receive_once(self, owner_id: str, form: Form, key: str) -> list[Outcome]:
+        """As `receive`; sent again with the same key, the request has no further effect and the same outcomes.
+
+        Raises KeyInUseError while another request with this key is worked on, KeyReusedError where another request was
+        sent with it.
+        """
+        claim = await self._keys.claim(owner_id, key)
+        fingerprint = Fingerprint()
+        form.witness = fingerprint.add
+        if isinstance(claim, Finished):
+            async for _ in form.parts():
+                pass
+            if fingerprint.hexdigest() != claim.fingerprint:
+                raise KeyReusedError(OTHER_REQUEST)
+            return claim.outcomes
+        try:
+            received, options = await self._store_files(owner_id, form)
+            outcomes = [
+                each if isinstance(each, Problem) else await self._announce_once(each, options, claim, position)
+                for position, each in enumerate(received)
+            ]
+        except BaseException:
+            await self._keys.give_up(claim)
+            raise
+        if any(isinstance(each, AcceptedFile) for each in outcomes):
+            await self._keys.finish(claim, fingerprint.hexdigest(), outcomes)
+        else:
+            await self._keys.give_up(claim)
+        return outcomes
+
+    async def _announce_once(self, file: StoredFile, options: Options, claim: Claim, position: int) -> Outcome:
+        earlier = claim.earlier.get(position)
+        if earlier is None:
+
+            async def note(session: AsyncSession, outcome: AcceptedFile) -> None:
+                await self._keys.note(session, claim, position, outcome)
+
+            return await self._announce_or_discard(file, options, note)
+        # An attempt that died had come so far.
+        await self._sweeper.discard(file.file_id)
+        if (earlier.file.sha256, earlier.file.size) != (file.sha256, file.size):
+            raise KeyReusedError(OTHER_REQUEST)
+        return earlier
+
+    async def _store_files(self, owner_id: str, form: Form) -> tuple[list[StoredFile | RefusedFileError], Options]:
         analyzers = await self._catalog.analyzers()
         asked = Fields()
         received: list[StoredFile | RefusedFileError] = []
         with metrics.RECEIVING.track_inprogress():
             try:
-                async for part in parts:
+                async for part in form.parts():
                     if part.filename is None:
                         await self._read_field(part, asked, frozenset(analyzers))
                         continue
@@ -94,10 +156,7 @@ class UploadService:
                     if isinstance(each, StoredFile):
                         await self._sweeper.discard(each.file_id)
                 raise
-        return [
-            each if isinstance(each, Problem) else await self._announce_or_discard(each, asked.options)
-            for each in received
-        ]
+        return received, asked.options
 
     async def _read_field(self, part: Part, asked: Fields, known: frozenset[str]) -> None:
         if part.name == FILE_FIELD:
@@ -181,8 +240,10 @@ class UploadService:
                 assert isinstance(first, RefusedFileError)
                 raise first
 
-    async def _announce_or_discard(self, file: StoredFile, options: Options) -> Outcome:
+    async def _announce_or_discard(self, file: StoredFile, options: Options, note: Note | None = None) -> Outcome:
         async def fulfil(session: AsyncSession, outcome: AcceptedFile) -> bool:
+            if note is not None:
+                await note(session, outcome)
             # Where the bytes are known, the intent stays: the object is cleared away by it.
             return outcome.is_known or await IntentRepository(session).fulfil(file.file_id)
 
@@ -210,7 +271,7 @@ class UploadService:
             async with self._transaction() as session:
                 return await FileRepository(session).exists(file.file_id)
 
-    async def announce(self, file: StoredFile, options: Options, claim: Claim) -> AcceptedFile:
+    async def announce(self, file: StoredFile, options: Options, claim: UploadClaim) -> AcceptedFile:
         """Announce a file that was stored by other ways than a form, under the same rules.
 
         claim: ends the upload in the same transaction. The outcome is an earlier file where the owner has these bytes
