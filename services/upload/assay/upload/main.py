@@ -25,6 +25,7 @@ from assay.upload.erasing import routes as erasing_routes
 from assay.upload.erasing.background import BackgroundErasing
 from assay.upload.erasing.service import Erasing
 from assay.upload.idempotency.keys import IdempotencyKeys
+from assay.upload.resumable import wiring
 from assay.upload.retirement import Retirement
 from assay.upload.routes import build_router
 from assay.upload.runs import RunService
@@ -51,6 +52,7 @@ def build(settings: Settings) -> FastAPI:
     erasing = Erasing(transaction=transaction, outbox=outbox, store=store, uploads=sweeper)
     eraser = BackgroundErasing(erasing, retention=settings.retention)
     keys = IdempotencyKeys(transaction=transaction, lease=settings.intent_lease)
+    media_types = MediaTypes()
     service = UploadService(
         transaction=transaction,
         store=store,
@@ -58,12 +60,21 @@ def build(settings: Settings) -> FastAPI:
             transaction=transaction, outbox=outbox, catalog=catalog, run_deadline=settings.run_deadline
         ),
         catalog=catalog,
-        media_types=MediaTypes(),
+        media_types=media_types,
         sweeper=sweeper,
         keys=keys,
         limits=settings.limits,
     )
     authenticator = Authenticator(settings.auth)
+    resumable = wiring.build(
+        transaction=transaction,
+        store=store,
+        catalog=catalog,
+        service=service,
+        media_types=media_types,
+        authenticator=authenticator,
+        settings=settings,
+    )
     router = build_router(service=service, catalog=catalog, authenticator=authenticator, settings=settings)
     operations = operating.build_router(
         runs=RunService(transaction=transaction, outbox=outbox, catalog=catalog, run_deadline=settings.run_deadline),
@@ -95,7 +106,7 @@ def build(settings: Settings) -> FastAPI:
             await database.migrate(engine, schema=NAME, scripts=MIGRATIONS)
             await ensure_topics(settings.kafka)
             await store.ensure_bucket()
-            for part in (publisher, outbox, catalog, sweeper, keys, eraser):
+            for part in (publisher, outbox, catalog, sweeper, keys, eraser, resumable.sweeper):
                 await part.start()
                 stack.push_async_callback(part.stop)
             stack.push_async_callback(broker.stop)
@@ -106,7 +117,12 @@ def build(settings: Settings) -> FastAPI:
             yield
             log.info("stopping")
 
-    return http.build_app(title="Assay upload", routers=[router, operations, erasure], health=health, lifespan=lifespan)
+    return http.build_app(
+        title="Assay upload",
+        routers=[router, operations, erasure, *resumable.routers],
+        health=health,
+        lifespan=lifespan,
+    )
 
 
 def main() -> None:

@@ -38,6 +38,26 @@ class LimitsSettings(Block):
     )
 
 
+class UploadsSettings(Block):
+    """Uploads that take many requests: tus, and parts that clients send straight to storage."""
+
+    expire_after: Duration = Field(
+        default=timedelta(hours=24),
+        ge=timedelta(seconds=1),
+        le=timedelta(days=6),
+        description="An unfinished upload that is silent for so long is thrown away; seconds or ISO 8601",
+    )
+    lease: Duration = Field(
+        default=timedelta(seconds=10),
+        ge=timedelta(seconds=1),
+        description="After so long another process goes on with an upload whose process died; seconds or ISO 8601",
+    )
+    lock_wait: Duration = Field(
+        default=timedelta(seconds=5),
+        description="A request waits so long for another one at the same upload; seconds or ISO 8601",
+    )
+
+
 class Settings(ServiceSettings):
     """Settings of one upload process."""
 
@@ -45,6 +65,7 @@ class Settings(ServiceSettings):
     database: DatabaseSettings
     auth: AuthSettings
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
+    uploads: UploadsSettings = Field(default_factory=UploadsSettings)
     public_url: str = Field(default="http://localhost:8080", description="Origin that people use; all links begin so")
     run_deadline: Duration = Field(
         default=timedelta(hours=24), gt=timedelta(0), description="From request to given up; seconds or ISO 8601"

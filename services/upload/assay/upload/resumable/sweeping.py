@@ -1,0 +1,93 @@
+"""Looks after uploads that nobody looks after: finishes what is whole, ends what is too old, clears what has ended."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+
+from assay.shared.database import Transaction
+from assay.shared.problems import Problem
+from assay.upload import metrics
+from assay.upload.resumable.errors import UploadBusyError
+from assay.upload.resumable.finishing import Finisher
+from assay.upload.resumable.leases import Leases, UploadEndedError
+from assay.upload.resumable.repository import UploadRepository
+
+log = structlog.get_logger(__name__)
+
+BATCH = 50
+
+
+class UploadSweeper:
+    """Runs in every replica; leases keep them from doing the same twice."""
+
+    def __init__(self, *, transaction: Transaction, finisher: Finisher, leases: Leases, every: timedelta) -> None:
+        self._transaction = transaction
+        self._finisher = finisher
+        self._leases = leases
+        self._every = every.total_seconds()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Sweep at once, then again and again."""
+        self._task = asyncio.create_task(self._sweep_for_ever(), name="sweep uploads")
+
+    async def stop(self) -> None:
+        """End; what is half done is done by the next sweep, in whichever process."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self._finisher.stop()
+
+    async def sweep(self) -> None:
+        """Look through all uploads once."""
+        await self._finish_whole()
+        await self._end_old()
+        await self._clear_ended()
+
+    async def _finish_whole(self) -> None:
+        async with self._transaction() as session:
+            left = await UploadRepository(session).left_whole(BATCH)
+        for upload_id in left:
+            try:
+                async with self._leases.held(upload_id) as hold:
+                    if hold.upload.is_whole:
+                        await self._finisher.finish(hold.upload)
+            except (UploadEndedError, UploadBusyError):
+                continue
+            except Problem as problem:
+                log.info("upload_not_finished", upload_id=str(upload_id), code=problem.code)
+
+    async def _end_old(self) -> None:
+        async with self._transaction() as session:
+            old = await UploadRepository(session).too_old(BATCH)
+        for upload in old:
+            if upload.status == "receiving":
+                try:
+                    async with self._leases.held(upload.upload_id) as hold:
+                        if hold.upload.offset == upload.offset:
+                            await self._finisher.end(hold.upload, "expired")
+                            metrics.SWEPT.inc()
+                except (UploadEndedError, UploadBusyError):
+                    continue
+            else:
+                # Once more before it is forgotten: a request that was slow to die may have stored something since.
+                await self._finisher.clear(upload)
+                async with self._transaction() as session:
+                    await UploadRepository(session).remove(upload.upload_id)
+
+    async def _clear_ended(self) -> None:
+        async with self._transaction() as session:
+            ended = await UploadRepository(session).uncleared(BATCH)
+        for upload in ended:
+            await self._finisher.clear(upload)
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except Exception as error:
+                log.warning("upload_sweep_postponed", reason=str(error) or type(error).__name__)
+            await asyncio.sleep(self._every)

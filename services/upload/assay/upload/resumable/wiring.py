@@ -1,0 +1,83 @@
+"""What main builds of resumable uploads, in one piece."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from assay.shared.auth import Authenticator
+from assay.shared.database import Transaction
+from assay.shared.media_types import MediaTypes
+from assay.shared.objects import ObjectStore
+from assay.upload.catalog import Catalog
+from assay.upload.resumable import presign_routes, tus_routes
+from assay.upload.resumable.finishing import Finisher
+from assay.upload.resumable.leases import Leases
+from assay.upload.resumable.outcomes import Outcomes
+from assay.upload.resumable.presigning import PresignedUploads
+from assay.upload.resumable.service import ResumableUploads
+from assay.upload.resumable.sweeping import UploadSweeper
+from assay.upload.service import UploadService
+from assay.upload.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Resumable:
+    """The routes, and what runs behind them."""
+
+    routers: tuple[APIRouter, ...]
+    sweeper: UploadSweeper
+
+
+def build(
+    *,
+    transaction: Transaction,
+    store: ObjectStore,
+    catalog: Catalog,
+    service: UploadService,
+    media_types: MediaTypes,
+    authenticator: Authenticator,
+    settings: Settings,
+) -> Resumable:
+    """Everything wired; nothing is connected before the sweeper starts."""
+    times = settings.uploads
+    finisher = Finisher(
+        transaction=transaction, store=store, service=service, media_types=media_types, keep=times.expire_after
+    )
+    leases = Leases(transaction=transaction, lease=times.lease, wait=times.lock_wait)
+    outcomes = Outcomes(transaction=transaction)
+    tus = ResumableUploads(
+        transaction=transaction,
+        store=store,
+        catalog=catalog,
+        service=service,
+        finisher=finisher,
+        leases=leases,
+        outcomes=outcomes,
+        limits=settings.limits,
+        keep=times.expire_after,
+    )
+    presigned = PresignedUploads(
+        transaction=transaction,
+        store=store,
+        catalog=catalog,
+        finisher=finisher,
+        leases=leases,
+        outcomes=outcomes,
+        limits=settings.limits,
+        keep=times.expire_after,
+    )
+    return Resumable(
+        routers=(
+            tus_routes.build_router(
+                uploads=tus, authenticator=authenticator, limits=settings.limits, public_url=settings.public_url
+            ),
+            presign_routes.build_router(
+                uploads=presigned,
+                catalog=catalog,
+                authenticator=authenticator,
+                limits=settings.limits,
+                public_url=settings.public_url,
+            ),
+        ),
+        sweeper=UploadSweeper(transaction=transaction, finisher=finisher, leases=leases, every=times.lease),
+    )
