@@ -88,6 +88,9 @@ async def _reports(
             findings.duplicates.append(f"run {run_id} has {len(said)} different reports")
     counted = await _rows(environment, "SELECT file_id, count(*) AS runs FROM results.runs GROUP BY file_id")
     findings.duplicates += [f"file {row['file_id']} has {row['runs']} runs" for row in counted if row["runs"] > 1]
+    doubles = "SELECT sha256, count(*) AS files FROM results.files GROUP BY owner_id, sha256 HAVING count(*) > 1"
+    for row in await _rows(environment, doubles):
+        findings.duplicates.append(f"the bytes {row['sha256']} are {row['files']} files")
 
 
 async def _analyses(

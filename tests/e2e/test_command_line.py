@@ -23,6 +23,23 @@ def test_watch_prints_a_finished_file_and_ends(product: Product) -> None:
     assert "analyzed" in printed
 
 
+def test_a_file_submitted_again_shows_its_report_and_a_forced_one_is_new(product: Product) -> None:
+    def submitted(*words: str) -> tuple[str, str]:
+        printed = product.command("submit", *words, str(SAMPLES / "landscape.jpg")).stdout
+        (file_id,) = (line.split()[1] for line in printed.splitlines() if line.startswith("file "))
+        return file_id, printed
+
+    first, printed = submitted()
+    assert "Submitted before" not in printed
+    again, printed = submitted()
+    assert again == first
+    assert "Submitted before" in printed
+    assert "no_findings" in printed
+    forced, printed = submitted("--force")
+    assert forced != first
+    assert "no_findings" in printed
+
+
 def test_analyzers_lists_their_manifests(product: Product) -> None:
     names = {each["name"] for each in json.loads(product.command("analyzers", "--json").stdout)}
     assert {"jpeg-forensics", "provenance"} <= names

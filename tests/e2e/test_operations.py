@@ -161,7 +161,7 @@ def test_a_retired_analyzer_comes_back_and_is_backfilled(product: Product) -> No
     event = encode(AnalyzerRegistered(occurred_at=now() + timedelta(seconds=1), manifest=manifest), source="/test")
 
     def plan() -> list[str]:
-        accepted: list[str] = product.submit(SAMPLES / "landscape.jpg")["plan"]
+        accepted: list[str] = product.submit(SAMPLES / "landscape.jpg", force=True)["plan"]
         return accepted
 
     assert "is retired" in product.command("analyzers", "retire", "provenance").stdout

@@ -54,9 +54,11 @@ class Client:
         with self._errors():
             return self._decoded(self._http.delete(path))
 
-    def submit(self, path: Path, *, analyzers: str | None, metadata: Json | None, priority: str | None) -> Json:
+    def submit(
+        self, path: Path, *, analyzers: str | None, metadata: Json | None, priority: str | None, force: bool = False
+    ) -> Json:
         """Upload one file, streamed. Raises CommandError."""
-        fields: Json = {"analyzers": analyzers, "priority": priority}
+        fields: Json = {"analyzers": analyzers, "priority": priority, "force": "true" if force else None}
         fields["metadata"] = json.dumps(metadata) if metadata else None
         try:
             file: BinaryIO = path.open("rb")

@@ -56,6 +56,7 @@ def heading(file: Json) -> list[str]:
     """The first lines about a file."""
     plan = file.get("plan") or [each["analyzer"] for each in (file.get("run") or {}).get("analyses", ())]
     return [
+        *(["Submitted before: this is the file of then."] if file.get("known") else []),
         f"{title(file)}  {file['media_type']}  {size(file['size'] or 0)}  sha256 {file['sha256']}",
         f"file {file['file_id']}  plan: {', '.join(plan) or 'no analyzer takes it'}",
         f"{file['links']['web']}",

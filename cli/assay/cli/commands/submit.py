@@ -25,17 +25,24 @@ def submit(
     analyzers: Annotated[str | None, typer.Option(help="Only these, comma separated; all that fit otherwise")] = None,
     metadata: Annotated[str | None, typer.Option(help="A JSON object that stays with the file")] = None,
     priority: Annotated[str | None, typer.Option(help="interactive, or bulk for what can wait")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Make a new file, also of bytes that you have submitted before")
+    ] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the report")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answers as JSON, one line a file")] = False,
 ) -> None:
-    """Upload files, draw their progress, print their reports. Exit status 1 if any was refused or failed."""
+    """Upload files, draw their progress, print their reports. Exit status 1 if any was refused or failed.
+
+    Bytes that you have submitted before are not examined again, unless analyzers have changed since: you see the report
+    that there is.
+    """
     described = _metadata(metadata)
     console = Console(highlight=False, soft_wrap=True)
     failed = False
     with Client(connect()) as client:
         for path in paths:
             try:
-                accepted = client.submit(path, analyzers=analyzers, metadata=described, priority=priority)
+                accepted = client.submit(path, analyzers=analyzers, metadata=described, priority=priority, force=force)
                 file = accepted if no_wait else _follow(client, accepted, console, quiet=as_json)
             except CommandError as error:
                 failed = True
