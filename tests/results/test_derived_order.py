@@ -19,6 +19,7 @@ from support.services import ServiceProcess
 
 from assay.contracts import Event, RunCompleted, decode
 from assay.contracts.topics import VERDICTS
+from assay.results.arrivals import Arrivals
 from assay.results.recording import Read
 from assay.results.service import RunService
 from assay.results.settings import Settings
@@ -66,7 +67,7 @@ class Recorder:
 async def recorder(results: ServiceProcess, publisher: Publisher, engine: AsyncEngine) -> AsyncIterator[Recorder]:
     """The running service is needed for its tables, and for sending what lies in its outbox."""
     outbox = outboxes.Outbox(engine, publisher, schema=SCHEMA, source="/assay/tests")
-    recorder = Recorder(RunService(transaction=driver_transactions(engine), outbox=outbox), engine)
+    recorder = Recorder(RunService(transaction=driver_transactions(engine), outbox=outbox, arrivals=Arrivals()), engine)
     await recorder.start(partitions=12)
     yield recorder
     await recorder.stop()

@@ -12,6 +12,7 @@ from support.services import ServiceProcess, free_port, running_service
 
 from assay.contracts import RunCompleted, decode
 from assay.contracts.topics import VERDICTS
+from assay.results.arrivals import Arrivals
 from assay.results.errors import PositionTakenError
 from assay.results.recording import Read
 from assay.results.service import RunService
@@ -47,7 +48,7 @@ async def test_a_member_that_lost_its_partition_writes_nothing(
     """The service is only needed for its tables; the records are of a topic of this test's own."""
     transaction = driver_transactions(engine)
     outbox = outboxes.Outbox(engine, publisher, schema=SCHEMA, source="/assay/tests")
-    service = RunService(transaction=transaction, outbox=outbox)
+    service = RunService(transaction=transaction, outbox=outbox, arrivals=Arrivals())
     topic, topic_id = f"test-{uuid4()}", new_id()
     story = Story(publisher, "nobody")
     async with engine.begin() as session:

@@ -8,6 +8,7 @@ import structlog
 from fastapi import FastAPI
 
 from assay.results import routes, session, stack
+from assay.results.arrivals import Arrivals
 from assay.results.consumers import TOPICS, build_consumer
 from assay.results.dead_letters import DeadLetters
 from assay.results.positions import Positions
@@ -40,8 +41,9 @@ def build(settings: Settings) -> FastAPI:
     engine = database.build_engine(settings.database, schema=SCHEMA)
     transaction = database.transactions(engine)
     publisher = Publisher(settings.kafka, source=SOURCE)
+    arrivals = Arrivals()
     outbox = Outbox(engine, publisher, schema=SCHEMA, source=SOURCE)
-    service = RunService(transaction=database.driver_transactions(engine), outbox=outbox)
+    service = RunService(transaction=database.driver_transactions(engine), outbox=outbox, arrivals=arrivals)
     positions = Positions(transaction, settings.kafka, TOPICS)
     broker = build_broker(settings.kafka, client_id=f"assay-{SERVICE}-{settings.slot}")
     consumer = build_consumer(
@@ -57,7 +59,7 @@ def build(settings: Settings) -> FastAPI:
     authenticator = Authenticator(settings.auth)
     # Connections of their own: who reads does not wait behind a backfill that writes.
     reading = database.build_engine(settings.database, schema=SCHEMA)
-    library = Library(engine=reading, views=Views(settings.public_url))
+    library = Library(engine=reading, views=Views(settings.public_url), arrivals=arrivals)
 
     requests = RunRequests(settings.peers.get("upload", []))
     redrive = Redrive(

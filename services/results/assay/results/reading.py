@@ -1,22 +1,21 @@
 """Use cases that read. What one owner has is invisible to another: every query names the owner."""
 
-import asyncio
 import base64
 import binascii
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text, true
+from sqlalchemy import Select, func, select, true
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from assay.contracts import Artifact, Verdict
 from assay.contracts.topics import ANALYSES, FILES, FILES_BULK
+from assay.results.arrivals import Arrivals
 from assay.results.domain import FINAL, TERMINAL
 from assay.results.errors import BadCursorError, UnknownArtifactError, UnknownRunError
 from assay.results.schemas import (
@@ -33,16 +32,17 @@ from assay.results.schemas import (
 from assay.results.tables import Analysis, File, Position, RegisteredAnalyzer, Run
 from assay.results.views import Found, Views, artifacts_follow
 from assay.shared.clock import now
+from assay.shared.database import driver_transactions
 from assay.shared.ids import made_at
 from assay.shared.problems import UnavailableError, UnknownFileError
 
 YOUNG = timedelta(seconds=30)
-WAIT_S = 5.0
-ASK_AGAIN_S = 0.1
 DERIVED_SHOWN = 100
 SNAPSHOT_NEWEST = 100
 SNAPSHOT_UNFINISHED = 1000
 SNAPSHOT_TOPICS = (FILES, FILES_BULK, ANALYSES)
+# Asked again and again while an upload's events are on their way.
+_IS_THERE = "SELECT true FROM files WHERE file_id = $1 AND owner_id = $2"
 NO_FILE = "There is no such file, or it is not yours, or it was deleted."
 
 
@@ -59,15 +59,16 @@ class Filters:
 class Library:
     """What is known of files, for whoever owns them."""
 
-    def __init__(self, *, engine: AsyncEngine, views: Views) -> None:
-        self._engine = engine.execution_options(isolation_level="REPEATABLE READ")
+    def __init__(self, *, engine: AsyncEngine, views: Views, arrivals: Arrivals) -> None:
+        self._arrivals = arrivals
+        self._driver = driver_transactions(engine)
+        self._engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._views = views
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncSession]:
         """One consistent view over all queries of a use case."""
         async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
-            await session.execute(text("SET TRANSACTION READ ONLY"))
             yield session
 
     async def file(self, owner_id: str, file_id: UUID) -> FileView:
@@ -85,15 +86,13 @@ class Library:
     async def _wait_for_young(self, owner_id: str, file_id: UUID) -> None:
         """A link just answered works: its events may still be on their way. The wait tells nothing of other owners."""
         born = made_at(file_id)
-        until = time.monotonic() + WAIT_S
-        while born is not None and abs(now() - born) < YOUNG and time.monotonic() < until:
-            async with self._reading() as session:
-                found = await session.scalar(
-                    select(File.file_id).where(File.file_id == file_id, File.owner_id == owner_id)
-                )
-            if found is not None:
-                return
-            await asyncio.sleep(ASK_AGAIN_S)
+        if born is None or abs(now() - born) >= YOUNG:
+            return
+        async with aclosing(self._arrivals.looks(file_id)) as looks:
+            async for _ in looks:
+                async with self._driver() as driver:
+                    if await driver.fetchval(_IS_THERE, file_id, owner_id):
+                        return
 
     async def _show(self, session: AsyncSession, files: Sequence[File]) -> list[FileView]:
         """Files with their newest run, its analyses and what was found inside; three queries, however many files."""
@@ -164,10 +163,10 @@ class Library:
 
         Raises UnknownFileError, UnknownRunError.
         """
-        for _ in range(round(WAIT_S / ASK_AGAIN_S)):
-            if not await self._may_be_coming(owner_id, file_id, number):
-                break
-            await asyncio.sleep(ASK_AGAIN_S)
+        async with aclosing(self._arrivals.looks(file_id)) as looks:
+            async for _ in looks:
+                if not await self._may_be_coming(owner_id, file_id, number):
+                    break
         async with self._reading() as session:
             await self._find(session, owner_id, file_id)
             run = await self._run_of(session, file_id, number)
@@ -197,22 +196,20 @@ class Library:
 
         Raises Unknown…Error.
         """
-        until = time.monotonic() + WAIT_S
-        while True:
-            async with self._reading() as session:
-                await self._find(session, owner_id, file_id)
-                run = await self._run_of(session, file_id, number)
-                analysis = await session.get(Analysis, (run.run_id, analyzer))
-            if analysis is None:
-                break
-            for each in () if analysis.verdict is None else Verdict.model_validate(analysis.verdict).artifacts:
-                if each.name == name:
-                    return each
-            # Who heard of it on a stream may be here before it is written.
-            may_come = analysis.status not in TERMINAL or artifacts_follow(run, analysis)
-            if not may_come or time.monotonic() > until:
-                break
-            await asyncio.sleep(ASK_AGAIN_S)
+        async with aclosing(self._arrivals.looks(file_id)) as looks:
+            async for _ in looks:
+                async with self._reading() as session:
+                    await self._find(session, owner_id, file_id)
+                    run = await self._run_of(session, file_id, number)
+                    analysis = await session.get(Analysis, (run.run_id, analyzer))
+                if analysis is None:
+                    break
+                for each in () if analysis.verdict is None else Verdict.model_validate(analysis.verdict).artifacts:
+                    if each.name == name:
+                        return each
+                # Who heard of it on a stream may be here before it is written.
+                if analysis.status in TERMINAL and not artifacts_follow(run, analysis):
+                    break
         raise UnknownArtifactError("This analysis made no such artifact. The verdict in the file's answer lists them.")
 
     async def analyzers(self) -> AnalyzerList:

@@ -10,6 +10,7 @@ import structlog
 from assay.contracts import AnalysisFailed, AnalyzerRegistered
 from assay.contracts.topics import ANALYZERS
 from assay.results import metrics
+from assay.results.arrivals import Arrivals
 from assay.results.domain import TERMINAL, TIMED_OUT
 from assay.results.ledger import FilesMissingError, Ledger, Wanted
 from assay.results.recording import FileNews, Read, Recording, wanted
@@ -29,9 +30,10 @@ TIMED_OUT_TEXT = "No verdict came before the run's deadline. Request a new run o
 class RunService:
     """Keeps the tables true to the log."""
 
-    def __init__(self, *, transaction: DriverTransaction, outbox: Outbox) -> None:
+    def __init__(self, *, transaction: DriverTransaction, outbox: Outbox, arrivals: Arrivals) -> None:
         self._transaction = transaction
         self._outbox = outbox
+        self._arrivals = arrivals
 
     async def record(self, reads: Sequence[Read], *, topic: str, partition: int, topic_id: UUID) -> int:
         """Write what records of one partition say, in their order, and that they were read, in one transaction.
@@ -63,6 +65,7 @@ class RunService:
             await outgoing.write(driver)
 
         await self._locking(work)
+        self._arrivals.written(each.event.file_id for each in reads if isinstance(each.event, FileNews))
         return late
 
     async def _locking(self, work: Callable[[Driver, frozenset[UUID]], Awaitable[None]]) -> None:
