@@ -96,7 +96,7 @@ async def test_a_deleted_file_is_forgotten_but_not_taken_from_its_reader(
     analysis, other = await stored(lab, b"going"), await stored(lab, b"staying")
     await read(cache, other)
     async with cache.lease(analysis) as media:
-        await cache.forget(analysis.file_id)
+        await cache.forget([analysis.file_id])
         assert media.path.read_bytes() == b"going"
     assert contents(tmp_path) == [b"staying"]
 

@@ -13,7 +13,7 @@ import hashlib
 import itertools
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -70,9 +70,13 @@ class FileCache:
         finally:
             path.unlink(missing_ok=True)
 
-    async def forget(self, file_id: UUID) -> None:
-        """Remove the bytes of a deleted file. Who reads them at this moment keeps his copy until he is done."""
-        await asyncio.to_thread(self._forget, str(file_id))
+    async def forget(self, file_ids: Iterable[UUID]) -> None:
+        """Remove the bytes of deleted files. Who reads them at this moment keeps his copy until he is done."""
+        await asyncio.to_thread(self._forget, {str(each) for each in file_ids})
+
+    async def clear(self) -> None:
+        """Remove everything, likewise."""
+        await asyncio.to_thread(self._clear)
 
     async def _obtain(self, analysis: Analysis, path: Path) -> bool:
         """Have the file at the path; False where somebody else downloads it. Cancelled, it ends its thread first."""
@@ -153,15 +157,21 @@ class FileCache:
 
     def _keep(self, entry: Path, path: Path, file_id: UUID) -> None:
         path.chmod(0o400)
-        entry.mkdir(exist_ok=True, mode=0o700)
-        (entry / str(file_id)).touch()
-        with contextlib.suppress(FileExistsError):
+        # Somebody else may have kept the same, or remove the entry between the lines: then there is none.
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
+            entry.mkdir(exist_ok=True, mode=0o700)
+            (entry / str(file_id)).touch()
             os.link(path, entry / CONTENT)
 
-    def _forget(self, file_id: str) -> None:
+    def _forget(self, file_ids: Set[str]) -> None:
         for entry in self._entries.iterdir():
-            if (entry / file_id).exists():
-                shutil.rmtree(entry, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):
+                if not file_ids.isdisjoint(os.listdir(entry)):  # noqa: PTH208 - names are all that is asked for
+                    shutil.rmtree(entry, ignore_errors=True)
+
+    def _clear(self) -> None:
+        for entry in self._entries.iterdir():
+            shutil.rmtree(entry, ignore_errors=True)
 
     def _evict(self) -> None:
         """Remove the longest unused until nine tenths of the limit are left, where it is passed."""

@@ -72,8 +72,9 @@ class Deletions:
     def __contains__(self, file_id: UUID) -> bool:
         return file_id in self._deleted
 
-    def note(self, file_id: UUID) -> None:
-        """Remember the file as deleted, and end what runs on it."""
+    def note(self, file_id: UUID) -> bool:
+        """Remember the file as deleted, and end what runs on it; False where it was known."""
+        is_news = file_id not in self._deleted
         self._deleted[file_id] = None
         self._deleted.move_to_end(file_id)
         while len(self._deleted) > self._remembered:
@@ -82,6 +83,7 @@ class Deletions:
         for scope in self._running.get(file_id, set()):
             if not scope.expired():
                 scope.reschedule(now)
+        return is_news
 
     @contextmanager
     def ending(self, file_id: UUID, scope: asyncio.Timeout) -> Iterator[None]:

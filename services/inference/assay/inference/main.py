@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import structlog
 from fastapi import FastAPI
@@ -14,6 +15,7 @@ from assay.inference.artifacts import ArtifactStore
 from assay.inference.attempts import Attempts
 from assay.inference.cache import FileCache
 from assay.inference.consumers import build_consumer
+from assay.inference.deleting import DeletionFeed
 from assay.inference.derived import Derivations, TypeReader
 from assay.inference.device import Device, choose
 from assay.inference.domain import Deletions
@@ -52,6 +54,9 @@ class Inference:
         self._artifacts = ArtifactStore(self._store)
         self._models = ModelStore(settings.models.path, Checks(settings.cache.path / "models"))
         self._deletions = Deletions()
+        self._deletion_feed = DeletionFeed(
+            settings.kafka, settings.cache.path / "deletions.json", deleted=self._forget, lost=self._files.clear
+        )
         self._keeper = Keeper(self._store, self._deletions, is_busy=lambda: any(each.is_busy for each in engines))
         self._catalog = AnalyzerTable(settings.kafka, client_id="assay-inference-catalog")
         self._types = TypeReader()
@@ -114,6 +119,7 @@ class Inference:
         await self._files.open()
         await self._attempts.open()
         self._keeper.start()
+        self._deletion_feed.start()
         if self._needs_catalog:
             await self._catalog.start()
         opening = [asyncio.create_task(self._open(worker), name=f"open {worker.name}") for worker in self._workers]
@@ -124,6 +130,7 @@ class Inference:
                 task.cancel()
             await asyncio.gather(*opening, return_exceptions=True)
             await asyncio.gather(*(worker.close(self._settings.engine.drain_s) for worker in self._workers))
+            await self._deletion_feed.stop()
             await self._keeper.stop()
             await self._catalog.stop()
             await self._publisher.stop()
@@ -133,6 +140,12 @@ class Inference:
         if not await worker.open():
             self._workers.remove(worker)
             self.health.needs_no_more(f"analyzer {worker.name}")
+
+    async def _forget(self, file_ids: Collection[UUID]) -> None:
+        """Files were deleted: end what runs on them, keep nothing of them."""
+        news = [each for each in file_ids if self._deletions.note(each)]
+        if news:
+            await self._files.forget(news)
 
     async def _check_analyzers(self) -> None:
         if not self._workers:

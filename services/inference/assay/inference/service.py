@@ -102,8 +102,8 @@ class AnalysisService:
 
     async def forget(self, event: FileDeleted) -> None:
         """End what runs on a deleted file, and remove its local copy."""
-        self._deletions.note(event.file_id)
-        await self._files.forget(event.file_id)
+        if self._deletions.note(event.file_id):
+            await self._files.forget([event.file_id])
 
     def _trial(self, analysis: Analysis) -> Trial:
         return Trial(analysis, self._manifest, self._engine.device, publisher=self._publisher, attempts=self._attempts)
@@ -118,6 +118,8 @@ class AnalysisService:
         kept = await self._earlier.find(analysis)
         if kept is None:
             return False
+        if analysis.file_id in self._deletions:
+            raise FileDeletedError
         await trial.complete(kept.verdict, device=kept.device)
         self._earlier.keep(analysis, kept.verdict, run_id=kept.run_id, device=kept.device)
         return True
@@ -134,7 +136,7 @@ class AnalysisService:
         except (TimeoutError, FileMissingError) as error:
             is_late = isinstance(error, TimeoutError) and limit.expired()
             if analysis.file_id in self._deletions:
-                await self._files.forget(analysis.file_id)
+                await self._files.forget([analysis.file_id])
                 if not trial.is_over:
                     raise FileDeletedError from error
             elif not is_late:

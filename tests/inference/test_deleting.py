@@ -1,0 +1,86 @@
+"""Every process hears of every deletion: at once, in either lane, and of those while it was stopped."""
+
+import time
+from collections.abc import Collection
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from inference.lab import Lab
+from support.services import ServiceProcess
+
+from assay.contracts import FileDeleted
+from assay.inference.deleting import DeletionFeed
+from assay.shared.clock import now
+from assay.shared.ids import new_id
+
+LANES = ("assay.files", "assay.files.bulk")
+
+
+class Heard:
+    """What a feed has told."""
+
+    def __init__(self) -> None:
+        self.file_ids: list[UUID] = []
+        self.lost = 0
+
+    async def deleted(self, file_ids: Collection[UUID]) -> None:
+        self.file_ids.extend(file_ids)
+
+    async def was_lost(self) -> None:
+        self.lost += 1
+
+
+def feed(lab: Lab, path: Path, heard: Heard) -> DeletionFeed:
+    return DeletionFeed(lab.kafka, path, deleted=heard.deleted, lost=heard.was_lost)
+
+
+async def delete(lab: Lab, lane: str) -> UUID:
+    file_id = new_id()
+    event = FileDeleted(occurred_at=now(), file_id=file_id, owner_id="tester")
+    await lab.publisher.publish(event, topics=[lane])
+    return file_id
+
+
+async def test_it_hears_of_them_within_seconds_and_goes_on_where_it_was(lab: Lab, tmp_path: Path) -> None:
+    path, heard = tmp_path / "deletions.json", Heard()
+    first = feed(lab, path, heard)
+    first.start()
+    await lab.until_true(path.exists)
+    assert heard.lost == 1  # nothing was known of the time before
+    file_ids = {await delete(lab, lane) for lane in LANES for _ in range(3)}
+    await lab.until_true(lambda: file_ids <= set(heard.file_ids), within_s=5)
+    await first.stop()
+    missed = {await delete(lab, lane) for lane in LANES}
+    again = Heard()
+    second = feed(lab, path, again)
+    second.start()
+    await lab.until_true(lambda: missed <= set(again.file_ids), within_s=10)
+    await second.stop()
+    assert again.lost == 0
+    assert not file_ids & set(again.file_ids)
+
+
+@pytest.mark.parametrize("said", ["", "[]", "{}", '{"00000000-0000-0000-0000-000000000000": [1]}'])
+async def test_where_it_cannot_know_what_it_missed_it_says_so(lab: Lab, tmp_path: Path, said: str) -> None:
+    path, heard = tmp_path / "deletions.json", Heard()
+    path.write_text(said)
+    reading = feed(lab, path, heard)
+    reading.start()
+    await lab.until_true(lambda: heard.lost == 1, within_s=10)
+    await lab.until_true(lambda: path.read_text() != said, within_s=10)
+    file_id = await delete(lab, LANES[1])
+    await lab.until_true(lambda: file_id in heard.file_ids, within_s=5)
+    await reading.stop()
+    assert heard.lost == 1
+
+
+async def test_work_ends_within_seconds_whichever_lane_says_so(lab: Lab, worker: ServiceProcess) -> None:
+    for lane in LANES:
+        request = await lab.request(f"hang until deleted in {lane}".encode())
+        await lab.until(lambda request=request: len(lab.of_run(request.run_id)) >= 2)
+        began = time.monotonic()
+        event = FileDeleted(occurred_at=now(), file_id=request.file_id, owner_id=request.owner_id)
+        await lab.publisher.publish(event, topics=[lane])
+        assert (await lab.failed(request)).code == "file_deleted"
+        assert time.monotonic() - began < 5
