@@ -280,8 +280,8 @@ def ageing(
     settings = {**environment, "ASSAY_RETENTION": "P3650D"}
     folder: Path = tmp_path_factory.mktemp("ageing")
     with (
-        running_service("upload", {**settings, "ASSAY_SLOT": "2"}, folder / "a") as first,
-        running_service("upload", {**settings, "ASSAY_SLOT": "3"}, folder / "b") as second,
+        running_service("upload", {**settings, "ASSAY_SLOT": "2"}, folder) as first,
+        running_service("upload", {**settings, "ASSAY_SLOT": "3"}, folder) as second,
     ):
         yield first, second
 

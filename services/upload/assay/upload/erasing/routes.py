@@ -15,7 +15,7 @@ _PROBLEM: dict[str, Any] = {
     "content": {MEDIA_TYPE: {"schema": {"type": "object"}}},
 }
 
-OwnerName = Annotated[str, Path(min_length=1, max_length=256, pattern=r"^[^\x00]+$", description="Whose files")]
+OwnerName = Annotated[str, Path(min_length=1, max_length=1024, pattern=r"^[^\x00]+$", description="Whose files")]
 
 
 def build_router(*, erasing: Erasing, authenticator: Authenticator) -> APIRouter:
@@ -41,7 +41,7 @@ def build_router(*, erasing: Erasing, authenticator: Authenticator) -> APIRouter
         return ErasedFile(file_id=erasure.file_id, erased_at=erasure.erased_at, log_ends_at=erasure.log_ends_at)
 
     @router.delete(
-        "/owners/{owner}/files",
+        "/owners/{owner:path}/files",
         tags=["operations"],
         status_code=202,
         responses=dict.fromkeys((401, 403, 422, 503), _PROBLEM),
