@@ -1,12 +1,15 @@
 """Erasing: rows, events, objects; by the owner, for an owner, by age. Nothing follows, nothing comes back."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from support.services import ServiceProcess, running_service
 from support.topics import Received, kafka_settings, reading
@@ -262,6 +265,45 @@ async def test_unfinished_uploads_of_an_owner_end(owner: Owner, environment: dic
     await eventually(lambda: _none(storage.intents(owner)))
     for each in before:
         assert objects_of(storage, each) == set()
+
+
+async def test_resumable_uploads_of_an_owner_end_and_finished_ones_tell_nothing(
+    owner: Owner, environment: dict[str, str], storage: Storage
+) -> None:
+    operator, content = Operator(owner.url, environment), jpeg()
+
+    async def tus(method: str, path: str, body: bytes = b"", **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await owner.ask(method, path, content=body, headers={**owner.headers, "Tus-Resumable": "1.0.0", **named})
+
+    async def begun() -> str:
+        name = base64.b64encode(b"secret-name.jpg").decode()
+        answer = await tus(
+            "POST", "/api/v1/uploads", Upload_Length=str(len(content)), Upload_Metadata=f"filename {name}"
+        )
+        assert answer.status_code == 201, answer.text
+        return urlsplit(answer.headers["Location"]).path
+
+    async def sent(path: str, body: bytes) -> None:
+        answer = await tus("PATCH", path, body, Upload_Offset="0", Content_Type="application/offset+octet-stream")
+        assert answer.status_code == 204, answer.text
+
+    finished, half = await begun(), await begun()
+    await sent(finished, content)
+    await sent(half, content[:100])
+    file_id = UUID((await storage.files(owner))[0]["file_id"].hex)
+    assert (await owner.ask("DELETE", f"/api/v1/files/{file_id}")).status_code == 202
+    await until_swept(storage, file_id)
+    assert await rows_about(storage, file_id) == ["erasures"]
+    assert (await tus("HEAD", finished)).status_code in (404, 410)
+    path = f"/api/v1/owners/{owner.owner_id}/files"
+    assert (await ask(operator, "DELETE", path, params={"dry_run": True})).json()["unfinished"] == 1
+    assert (await ask(operator, "DELETE", path)).json()["unfinished"] == 1
+    assert (await tus("HEAD", half)).status_code in (404, 410)
+    left = await storage.database.fetchval("SELECT count(*) FROM uploads WHERE owner_id = $1", owner.owner_id)
+    assert left == 0
+    upload_id = UUID(half.rpartition("/")[2])
+    assert objects_of(storage, upload_id) == set()
 
 
 async def _any(rows: object) -> bool:

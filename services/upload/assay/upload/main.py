@@ -49,8 +49,6 @@ def build(settings: Settings) -> FastAPI:
     outbox = Outbox(engine, publisher, schema=NAME, source=SOURCE)
     catalog = Catalog(settings.kafka)
     sweeper = Sweeper(transaction=transaction, store=store, lease=settings.intent_lease)
-    erasing = Erasing(transaction=transaction, outbox=outbox, store=store, uploads=sweeper)
-    eraser = BackgroundErasing(erasing, retention=settings.retention)
     keys = IdempotencyKeys(transaction=transaction, lease=settings.intent_lease)
     media_types = MediaTypes()
     service = UploadService(
@@ -75,6 +73,8 @@ def build(settings: Settings) -> FastAPI:
         authenticator=authenticator,
         settings=settings,
     )
+    erasing = Erasing(transaction=transaction, outbox=outbox, store=store, forms=sweeper, resumable=resumable.owners)
+    eraser = BackgroundErasing(erasing, retention=settings.retention)
     router = build_router(service=service, catalog=catalog, authenticator=authenticator, settings=settings)
     operations = operating.build_router(
         runs=RunService(transaction=transaction, outbox=outbox, catalog=catalog, run_deadline=settings.run_deadline),

@@ -10,6 +10,7 @@ from sqlalchemy.orm import aliased
 
 from assay.upload.erasing.domain import DoomedFile, DueErasure, Erasure, Holdings, owner_digest
 from assay.upload.erasing.tables import ErasureRow
+from assay.upload.resumable.tables import UploadRow
 from assay.upload.tables import Base, FileRow, IntentRow, OutboxTable, RunRow
 
 MARKS = ErasureRow.__tablename__
@@ -109,13 +110,19 @@ class ErasureRepository:
     async def clear(self, file_ids: Collection[UUID]) -> None:
         """Remove every row about these files, events that were not sent yet included."""
         keys = [str(each) for each in file_ids]
+        # What was sent again, and is not cleared away yet, is so by its row; that shall not tell of the file.
+        await self._session.execute(
+            update(UploadRow)
+            .where(UploadRow.file_id.in_(file_ids), UploadRow.upload_id != UploadRow.file_id, ~UploadRow.is_cleared)
+            .values(file_id=None, run_id=None, is_known=False, sha256=None)
+        )
         await self._session.execute(delete(OutboxTable).where(OutboxTable.key.in_(keys)))
         for table in tables_with("file_id"):
             await self._session.execute(delete(table).where(table.c.file_id.in_(file_ids)))
 
     async def clear_owner(self, owner_id: str) -> None:
         """Remove what else is known of an owner. To files and unfinished uploads there is more than their rows."""
-        kept = {FileRow.__tablename__, IntentRow.__tablename__, "uploads"}
+        kept = {table.__tablename__ for table in (FileRow, IntentRow, UploadRow)}
         for table in tables_with("owner_id"):
             if table.name not in kept:
                 await self._session.execute(delete(table).where(table.c.owner_id == owner_id))

@@ -6,7 +6,7 @@ another one comes to it.
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from assay.upload.erasing.domain import LOG_KEPT, DoomedFile, DueErasure, Erasur
 from assay.upload.erasing.errors import DerivedFileError
 from assay.upload.erasing.repository import ErasureRepository
 from assay.upload.outages import storage_errors
+from assay.upload.resumable.owners import OwnersUploads
 from assay.upload.sweeper import Sweeper
 
 log = structlog.get_logger(__name__)
@@ -57,14 +58,16 @@ class Erasing:
         transaction: Transaction,
         outbox: Outbox,
         store: ObjectStore,
-        uploads: Sweeper,
+        forms: Sweeper,
+        resumable: OwnersUploads,
         lease: timedelta = LEASE,
     ) -> None:
-        """uploads: gives up those that are not announced."""
+        """forms, resumable: end uploads that are not announced."""
         self._transaction = transaction
         self._outbox = outbox
         self._store = store
-        self._uploads = uploads
+        self._forms = forms
+        self._resumable = resumable
         self._lease = lease
         self.news = asyncio.Event()
         """Set when folders became due."""
@@ -99,27 +102,33 @@ class Erasing:
         """How much an owner has."""
         with storage_errors(AGAIN):
             async with self._transaction() as session:
-                return await ErasureRepository(session).holdings(owner_id)
+                held = await ErasureRepository(session).holdings(owner_id)
+            return replace(held, unfinished=held.unfinished + await self._resumable.count(owner_id))
 
     async def erase_owner(self, owner_id: str, *, by: str) -> OwnerErasure:
-        """Erase some of what an owner has; to be called until nothing is left. by: who wants it."""
+        """Erase some of what an owner has; to be called until nothing is left. by: who wants it.
+
+        Uploads first: what has ended them cannot become a file any more.
+        """
+        doomed: list[DoomedFile] = []
         with storage_errors(AGAIN):
+            unfinished = await self._resumable.end(owner_id)
+            async with self._transaction() as session:
+                begun = await ErasureRepository(session).unfinished(owner_id, UNFINISHED)
+            for each in begun:
+                unfinished += await self._forms.discard(each)
             async with self._transaction() as session:
                 files = ErasureRepository(session)
                 doomed = await self._erase(session, await files.next_of(owner_id, TOGETHER))
-                unfinished = [] if doomed else await files.unfinished(owner_id, UNFINISHED)
-            for each in unfinished:
-                await self._uploads.discard(each)
-            async with self._transaction() as session:
-                files = ErasureRepository(session)
-                left = await files.holdings(owner_id)
-                more = bool(left.files or left.derived or left.unfinished)
-                if not more:
-                    await files.clear_owner(owner_id)
-        self.news.set()
+            self.news.set()
+            left = await self.holdings(owner_id)
+            more = bool(left.files or left.derived or left.unfinished)
+            if not more:
+                async with self._transaction() as session:
+                    await ErasureRepository(session).clear_owner(owner_id)
         derived = sum(each.parent_file_id is not None for each in doomed)
-        log.info("owner_erased", files=len(doomed) - derived, derived=derived, unfinished=len(unfinished), by=by)
-        return OwnerErasure(len(doomed) - derived, derived, len(unfinished), more, now() + LOG_KEPT)
+        log.info("owner_erased", files=len(doomed) - derived, derived=derived, unfinished=unfinished, by=by)
+        return OwnerErasure(len(doomed) - derived, derived, unfinished, more, now() + LOG_KEPT)
 
     async def erase_older_than(self, age: timedelta) -> int:
         """Erase some files that came longer ago; returns how many, those found inside them not counted."""

@@ -13,6 +13,7 @@ from assay.upload.resumable import presign_routes, tus_routes
 from assay.upload.resumable.finishing import Finisher
 from assay.upload.resumable.leases import Leases
 from assay.upload.resumable.outcomes import Outcomes
+from assay.upload.resumable.owners import OwnersUploads
 from assay.upload.resumable.presigning import PresignedUploads
 from assay.upload.resumable.service import ResumableUploads
 from assay.upload.resumable.sweeping import UploadSweeper
@@ -26,6 +27,7 @@ class Resumable:
 
     routers: tuple[APIRouter, ...]
     sweeper: UploadSweeper
+    owners: OwnersUploads
 
 
 def build(
@@ -80,4 +82,5 @@ def build(
             ),
         ),
         sweeper=UploadSweeper(transaction=transaction, finisher=finisher, leases=leases, every=times.lease),
+        owners=OwnersUploads(transaction=transaction, finisher=finisher, leases=leases),
     )
