@@ -25,6 +25,8 @@ ROUTES = [
     ("DELETE", FILE, "upload"),
     ("POST", f"{FILE}/runs", "upload"),
     ("POST", "/api/v1/uploads", "upload"),
+    ("POST", "/api/v1/files:presign", "upload"),
+    ("POST", "/api/v1/files:complete", "upload"),
     ("PATCH", "/api/v1/uploads/abc", "upload"),
     ("HEAD", "/api/v1/uploads/abc", "upload"),
     ("OPTIONS", "/api/v1/uploads", "upload"),

@@ -114,14 +114,14 @@ def _pairs(raw: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for pair in raw.split(",") if raw.strip() else ():
         key, _, value = pair.strip().partition(" ")
+        if not key:
+            raise InvalidRequestError("`Upload-Metadata` has a pair without a key.", place="Upload-Metadata")
         try:
             found[key] = base64.b64decode(value.strip(), validate=True)
         except (binascii.Error, ValueError):
             raise InvalidRequestError(
                 f"The value of `{key[:64]}` in `Upload-Metadata` is not Base64.", place="Upload-Metadata"
             ) from None
-        if not key:
-            raise InvalidRequestError("`Upload-Metadata` has a pair without a key.", place="Upload-Metadata")
     return found
 
 

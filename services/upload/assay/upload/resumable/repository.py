@@ -159,7 +159,8 @@ class UploadRepository:
         values = [
             {"upload_id": upload_id, "number": each.number, "etag": each.etag, "size": each.size} for each in parts
         ]
-        await self._session.execute(insert(PartRow), values)
+        if values:
+            await self._session.execute(insert(PartRow), values)
         return True
 
     async def tail(self, upload_id: UUID) -> list[Segment]:
