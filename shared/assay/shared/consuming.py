@@ -65,6 +65,7 @@ COMMIT_TIMEOUT_S = 5.0
 RECORDS_AT_ONCE = 200
 FETCH_BYTES = 256 * 1024
 """Of one partition in one fetch: what a partition may have in memory beyond its share of the buffer."""
+PATIENT_FETCH_BYTES = 64 * 1024
 
 Assigned = Callable[[set[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
 
@@ -117,6 +118,7 @@ class ParallelConsumer:
         dead_letters_within_s: float = 600.0,
         starts_at: Assigned | None = None,
         waits_out: WaitsOut = is_outage,
+        patient: bool = False,
         max_poll_interval_ms: int = 60_000,
     ) -> None:
         """
@@ -137,6 +139,7 @@ class ParallelConsumer:
         starts_at: where to begin on partitions just assigned, where that is not the committed offset. Asked again until
             it answers; nothing is taken before. Commits carry no metadata then, and no record is ever suspect.
         waits_out: errors that are no fault of the record: it is tried again without limit and never given up.
+        patient: nobody waits for what the records cause: they are fetched some at a time, at most 200 ms late.
         max_poll_interval_ms: for tests. Records are taken whatever the handlers do, so it is never reached.
         """
         self._group = group
@@ -195,6 +198,7 @@ class ParallelConsumer:
             rebalance_timeout_ms=30_000,
             max_poll_interval_ms=max_poll_interval_ms,
             max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_min_bytes=PATIENT_FETCH_BYTES if patient else 1,
             fetch_max_wait_ms=200,
         )
         self._subscriber(self._take)

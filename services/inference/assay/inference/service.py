@@ -82,6 +82,15 @@ class AnalysisService:
         analysis = Analysis.of(request, self._manifest.name, urgent=urgent)
         trial = self._trial(analysis)
         try:
+            await self._end(analysis, trial)
+        except Exception:
+            await trial.break_off()
+            raise
+        finally:
+            trial.close()
+
+    async def _end(self, analysis: Analysis, trial: Trial) -> None:
+        try:
             if analysis.deadline <= now():
                 raise _RunOverError
             if not await self._take_over(analysis, trial):
@@ -180,7 +189,7 @@ class AnalysisService:
             child = await until_prepared.enter_async_context(place.child())
             if analysis.deadline <= now():
                 raise _RunOverError
-            await trial.begin()
+            trial.begin()
             if analysis.file_id in self._deletions:
                 raise FileDeletedError
             limit.reschedule(asyncio.get_running_loop().time() + self._manifest.time_limit_s)

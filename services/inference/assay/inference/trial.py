@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from aiokafka.errors import KafkaError
 
 from assay.contracts import (
     AnalysisCompleted,
@@ -27,6 +28,9 @@ from assay.shared.kafka import Publisher
 
 log = structlog.get_logger(__name__)
 
+SAID_AFTER_S = 0.1
+"""What is over sooner is said to have started together with its end: in one batch, for whoever stores or reads it."""
+
 
 class Trial:
     """Counts from `begin`. Says one end, whatever happens after it."""
@@ -41,7 +45,9 @@ class Trial:
         self._attempts = attempts
         self._attempt = attempts.of(analysis)
         self._began: float | None = None
-        self._said: asyncio.Future[None] | None = None
+        self._started: AnalysisStarted | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._saying: asyncio.Task[asyncio.Future[None]] | None = None
         self.is_over = False
         """True once its end was said."""
 
@@ -50,13 +56,34 @@ class Trial:
         """Seconds since it began; 0 before."""
         return 0.0 if self._began is None else time.monotonic() - self._began
 
-    async def begin(self) -> None:
-        """Say that it has started. What is said later is stored after this."""
+    def begin(self) -> None:
+        """From now on it has started, and that is said soon. What is said later is stored after this."""
         self._attempt, self._began = self._attempts.begin(self._analysis), time.monotonic()
-        event = AnalysisStarted(
+        self._started = AnalysisStarted(
             **self._about(), version=self._manifest.version, attempt=self._attempt, device=self._device
         )
-        self._said = await self._publisher.hand_over(event)
+        self._timer = asyncio.get_running_loop().call_later(SAID_AFTER_S, self._say_started)
+
+    def _say_started(self) -> None:
+        if self._started is not None:
+            self._saying = asyncio.create_task(self._publisher.hand_over(self._started))
+            self._started = None
+
+    async def break_off(self) -> None:
+        """Say that it had started: it ended without an end of its own, and is tried again or given up."""
+        if self._started is not None:
+            event, self._started = self._started, None
+            try:
+                await self._publisher.publish(event)
+            except (KafkaError, TimeoutError) as error:  # why it was broken off matters more
+                log.warning("start_not_published", reason=str(error) or type(error).__name__)
+
+    def close(self) -> None:
+        """Say nothing more by itself, for instance because its work went elsewhere."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._saying is not None:
+            self._saying.cancel()
 
     async def progress(self, sequence: int, stage: str, fraction: float) -> None:
         """Say how far it is."""
@@ -120,10 +147,16 @@ class Trial:
     async def _end(self, event: AnalysisCompleted | AnalysisFailed) -> None:
         """Publish the end, once it is sure that the beginning is stored, which is in front of it."""
         self.is_over = True
-        stored = await self._publisher.hand_over(event)
-        if self._said is not None:
-            await self._said
-        await stored
+        begin: asyncio.Future[None] | None = None
+        if self._saying is not None:
+            begin = await self._saying
+        elif self._started is not None:
+            begin = await self._publisher.hand_over(self._started)
+            self._started = None
+        end = await self._publisher.hand_over(event)
+        if begin is not None:
+            await begin
+        await end
         self._attempts.end(self._analysis)
 
     def _about(self) -> dict[str, Any]:

@@ -35,5 +35,7 @@ def build_consumer(broker: KafkaBroker, *, derived: DerivedFiles, publisher: Pub
         publisher=publisher,
         window=WINDOW,
         ordering=Ordering.NONE,
+        # Most of what is there came from here.
+        patient=True,
         waits_out=lambda error: consuming.is_outage(error) or database.is_outage(error),
     )
