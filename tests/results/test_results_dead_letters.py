@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from results.conftest import Clients
-from results.story import Client, Story
+from results.story import Client, Story, eventually
 from support.topics import reading
 
 from assay.contracts import encode
@@ -171,3 +171,29 @@ async def test_a_run_that_is_refused_can_be_asked_for_again(
         assert (status, body["code"], body["cause"]) == (409, "not_replayable", "not_found")
     (letter,) = await listed(operator, group)
     assert letter["replayed_at"] is None
+
+
+async def test_a_letter_about_a_deleted_file_is_shown_to_nobody(
+    operator: Client, publisher: Publisher, story: Story
+) -> None:
+    group = f"test-{uuid4()}"
+    uploaded = encode(story.uploaded(), source="/test")
+    await give_up(publisher, uploaded.value, uploaded.headers, group=group, key=str(story.file_id).encode())
+    deleted = encode(story.deleted(), source="/test")
+    await give_up(publisher, deleted.value, deleted.headers, group=group, key=str(story.file_id).encode())
+    letters = await listed(operator, group)
+    assert {each["type"] for each in letters} == {"assay.file.uploaded.v1", "assay.file.deleted.v1"}
+    place = next(f"{each['partition']}/{each['offset']}" for each in letters if "uploaded" in each["type"])
+    assert story.uploaded().filename in (await operator.http.get(f"/api/v1/dead-letters/{place}")).text
+    await story.say(story.uploaded(), story.requested("a-one"), story.deleted())
+
+    async def hidden() -> bool:
+        return [each["type"] for each in await listed(operator, group)] == ["assay.file.deleted.v1"]
+
+    await eventually(hidden, "the letter with the name is hidden")
+    for answer in (
+        await operator.http.get(f"/api/v1/dead-letters/{place}"),
+        await operator.http.post(f"/api/v1/dead-letters/{place}/replay"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (404, "dead_letter_not_found")
+        assert story.uploaded().filename not in answer.text

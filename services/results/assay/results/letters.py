@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from assay.contracts import FileDerived, MalformedEventError, RunRequested, decode
+from assay.contracts import FileDeleted, FileDerived, MalformedEventError, RunRequested, decode
 from assay.contracts.base import FileEvent
 from assay.contracts.cloudevents import event_type, header
 from assay.contracts.dead_letters import (
@@ -84,6 +84,18 @@ class Letter:
     @property
     def type(self) -> str | None:
         return event_type(self.headers)
+
+    @property
+    def file_id(self) -> UUID | None:
+        """The file that is spoken of, by the key, so that it is known without the body. None for a deletion: it says
+        nothing of a file, and may be replayed.
+        """
+        if self.type == FileDeleted.type:
+            return None
+        try:
+            return UUID(self.key.decode())
+        except ValueError:
+            return None
 
     @property
     def place(self) -> Place | None:

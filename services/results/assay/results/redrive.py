@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 from pydantic_core import from_json
 
 from assay.results.dead_letters import DeadLetters
-from assay.results.errors import BeingReplayedError, NotReplayableError
+from assay.results.errors import BeingReplayedError, NotReplayableError, UnknownDeadLetterError
 from assay.results.letters import LOGS, Letter
 from assay.results.replays import Replays
 from assay.results.requesting import RunRequests
@@ -39,15 +39,17 @@ class Redrive:
         self._publisher = publisher
 
     async def newest(self, limit: int, *, group: str | None, cursor: str | None) -> DeadLetterList:
-        """A page of letters, newest first. Raises BadCursorError, UnavailableError."""
+        """A page of letters, newest first; none about deleted files. Raises BadCursorError, UnavailableError."""
         page = await self._letters.newest(limit, group=group, cursor=cursor)
-        replays = await self._replays.among(page.letters)
-        items = [_view(each, replays.get((each.partition, each.offset))) for each in page.letters]
+        erased = await self._replays.erased(page.letters)
+        letters = [each for each in page.letters if each.file_id not in erased]
+        replays = await self._replays.among(letters)
+        items = [_view(each, replays.get((each.partition, each.offset))) for each in letters]
         return DeadLetterList(items=items, scanned=page.scanned, next_cursor=page.cursor)
 
     async def show(self, partition: int, offset: int) -> DeadLetterDetail:
         """Everything about one letter. Raises UnknownDeadLetterError, UnavailableError."""
-        letter = await self._letters.letter(partition, offset)
+        letter = await self._letter(partition, offset)
         return _detail(letter, await self._replays.of(letter))
 
     async def replay(self, operator: Principal, partition: int, offset: int) -> ReplayView:
@@ -57,7 +59,7 @@ class Redrive:
         same run, and for another record a redelivery, which every handler takes.
         Raises UnknownDeadLetterError, NotReplayableError, BeingReplayedError, UnavailableError.
         """
-        letter = await self._letters.letter(partition, offset)
+        letter = await self._letter(partition, offset)
         _check(letter)
         if (done := await self._replays.of(letter)) is not None:
             return _replayed(letter, done, repeated=True)
@@ -81,6 +83,14 @@ class Redrive:
             by=operator.owner_id,
         )
         return _replayed(letter, done, repeated=False)
+
+    async def _letter(self, partition: int, offset: int) -> Letter:
+        letter = await self._letters.letter(partition, offset)
+        if await self._replays.erased([letter]):
+            raise UnknownDeadLetterError(
+                "It was about a file that is deleted: nothing of it is shown, nothing is done."
+            )
+        return letter
 
     async def _do(self, operator: Principal, letter: Letter) -> tuple[UUID | None, int | None]:
         if letter.analysis is not None:

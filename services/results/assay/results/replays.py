@@ -1,6 +1,6 @@
 """What was replayed is remembered, so that it is replayed once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from assay.results.letters import Letter
-from assay.results.tables import Replay
+from assay.results.tables import DeletedFile, Replay
 from assay.shared.database import Transaction
 
 # Longer than a record may take to be acknowledged, or a service to answer.
@@ -20,6 +20,14 @@ class Replays:
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
+
+    async def erased(self, letters: Iterable[Letter]) -> set[UUID]:
+        """Files that were deleted, among those that these letters are about."""
+        about = {each.file_id for each in letters if each.file_id is not None}
+        if not about:
+            return set()
+        async with self._transaction() as session:
+            return set(await session.scalars(select(DeletedFile.file_id).where(DeletedFile.file_id.in_(about))))
 
     async def claim(self, letter: Letter, by: str) -> bool:
         """Say that this process replays the letter now; False where it was replayed, or somebody else is at it.
