@@ -49,10 +49,10 @@ class Client:
         with self._errors():
             return self._decoded(self._http.post(path, params=wanted))
 
-    def delete(self, path: str) -> Json:
+    def delete(self, path: str, **parameters: bool) -> Json:
         """DELETE, decoded. Raises CommandError with the problem's own words."""
         with self._errors():
-            return self._decoded(self._http.delete(path))
+            return self._decoded(self._http.delete(path, params=parameters))
 
     def submit(
         self, path: Path, *, analyzers: str | None, metadata: Json | None, priority: str | None, force: bool = False

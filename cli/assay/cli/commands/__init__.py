@@ -2,7 +2,21 @@
 
 import typer
 
-from assay.cli.commands import analyzers, dead_letters, env, logs, models, reference, status, submit, token, up, watch
+from assay.cli.commands import (
+    analyzers,
+    dead_letters,
+    delete,
+    env,
+    logs,
+    models,
+    owners,
+    reference,
+    status,
+    submit,
+    token,
+    up,
+    watch,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -11,8 +25,10 @@ def register(app: typer.Typer) -> None:
     app.command("submit")(submit.submit)
     app.command("watch")(watch.watch)
     app.command("status")(status.status)
+    app.command("delete")(delete.delete)
     app.add_typer(analyzers.app, name="analyzers")
     app.add_typer(models.app, name="models")
+    app.add_typer(owners.app, name="owners")
     app.command("token")(token.token)
     app.command("env")(env.env)
     app.command("logs")(logs.logs)

@@ -42,7 +42,11 @@ SNAPSHOT_NEWEST = 100
 SNAPSHOT_UNFINISHED = 1000
 SNAPSHOT_TOPICS = (FILES, FILES_BULK, ANALYSES)
 # Asked again and again while an upload's events are on their way.
-_IS_THERE = "SELECT true FROM files WHERE file_id = $1 AND owner_id = $2"
+# There, or never to come again.
+_IS_DECIDED = """
+    SELECT EXISTS (SELECT FROM files WHERE file_id = $1 AND owner_id = $2)
+        OR EXISTS (SELECT FROM deleted_files WHERE file_id = $1)
+"""
 NO_FILE = "There is no such file, or it is not yours, or it was deleted."
 
 
@@ -84,14 +88,17 @@ class Library:
         return file
 
     async def _wait_for_young(self, owner_id: str, file_id: UUID) -> None:
-        """A link just answered works: its events may still be on their way. The wait tells nothing of other owners."""
+        """A link just answered works: its events may still be on their way.
+
+        The wait tells nothing of other owners but that an id is used up, to whoever knows it.
+        """
         born = made_at(file_id)
         if born is None or abs(now() - born) >= YOUNG:
             return
         async with aclosing(self._arrivals.looks(file_id)) as looks:
             async for _ in looks:
                 async with self._driver() as driver:
-                    if await driver.fetchval(_IS_THERE, file_id, owner_id):
+                    if await driver.fetchval(_IS_DECIDED, file_id, owner_id):
                         return
 
     async def _show(self, session: AsyncSession, files: Sequence[File]) -> list[FileView]:

@@ -4,21 +4,25 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Table, delete, func, insert, select, update
+from sqlalchemy import TableClause, column, delete, func, insert, select, table, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from assay.upload.erasing.domain import DoomedFile, DueErasure, Erasure, Holdings, owner_digest
 from assay.upload.erasing.tables import ErasureRow
 from assay.upload.resumable.tables import UploadRow
-from assay.upload.tables import Base, FileRow, IntentRow, OutboxTable, RunRow
+from assay.upload.tables import FileRow, IntentRow, OutboxTable, RunRow
 
-MARKS = ErasureRow.__tablename__
-
-
-def tables_with(column: str) -> list[Table]:
-    """The tables of this service whose rows name a file, or an owner, in this column; not the marks."""
-    return [table for name, table in Base.metadata.tables.items() if column in table.columns and name != MARKS]
+# Asked of the database, not of the classes: whoever adds a table cannot forget that files and owners leave it.
+TABLES_WITH = text(
+    """
+    SELECT columns.table_name FROM information_schema.columns JOIN information_schema.tables
+        USING (table_schema, table_name)
+    WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' AND column_name = :name
+        AND table_name <> :marks
+    ORDER BY columns.table_name
+    """
+)
 
 
 class ErasureRepository:
@@ -117,15 +121,20 @@ class ErasureRepository:
             .values(file_id=None, run_id=None, is_known=False, sha256=None)
         )
         await self._session.execute(delete(OutboxTable).where(OutboxTable.key.in_(keys)))
-        for table in tables_with("file_id"):
-            await self._session.execute(delete(table).where(table.c.file_id.in_(file_ids)))
+        for each in await self._tables_with("file_id"):
+            await self._session.execute(delete(each).where(each.c.file_id.in_(file_ids)))
 
     async def clear_owner(self, owner_id: str) -> None:
         """Remove what else is known of an owner. To files and unfinished uploads there is more than their rows."""
-        kept = {table.__tablename__ for table in (FileRow, IntentRow, UploadRow)}
-        for table in tables_with("owner_id"):
-            if table.name not in kept:
-                await self._session.execute(delete(table).where(table.c.owner_id == owner_id))
+        kept = {each.__tablename__ for each in (FileRow, IntentRow, UploadRow)}
+        for each in await self._tables_with("owner_id"):
+            if each.name not in kept:
+                await self._session.execute(delete(each).where(each.c.owner_id == owner_id))
+
+    async def _tables_with(self, name: str) -> list[TableClause]:
+        """The tables of this service whose rows name a file, or an owner, in this column; not the marks."""
+        found = await self._session.scalars(TABLES_WITH, {"name": name, "marks": ErasureRow.__tablename__})
+        return [table(each, column(name)) for each in found]
 
     async def mark(self, files: Iterable[DoomedFile], moment: datetime, log_ends_at: datetime) -> None:
         """Leave a mark of each. Their folders are due at once."""

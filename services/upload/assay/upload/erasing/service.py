@@ -35,7 +35,7 @@ NO_FILE = "There is no such file, or it is not yours, or it was deleted."
 TOGETHER = 20
 FOLDERS = 16
 UNFINISHED = 200
-LEASE = timedelta(minutes=1)
+LEASE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
