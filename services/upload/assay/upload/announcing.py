@@ -17,6 +17,7 @@ from assay.shared.database import Transaction
 from assay.shared.outbox import Outbox
 from assay.shared.problems import UnavailableError
 from assay.upload import metrics
+from assay.upload.admission.quotas import Quotas
 from assay.upload.catalog import Catalog
 from assay.upload.domain import AcceptedFile, Options, Run, StoredFile, versioned
 from assay.upload.repository import FileRepository
@@ -33,8 +34,17 @@ Where the file is known, it is given the earlier one: the object just stored is 
 class Announcer:
     """Announces files, in whatever way their bytes came."""
 
-    def __init__(self, *, transaction: Transaction, outbox: Outbox, catalog: Catalog, run_deadline: timedelta) -> None:
+    def __init__(
+        self,
+        *,
+        transaction: Transaction,
+        outbox: Outbox,
+        catalog: Catalog,
+        quotas: Quotas,
+        run_deadline: timedelta,
+    ) -> None:
         self._transaction = transaction
+        self._quotas = quotas
         self._outbox = outbox
         self._catalog = catalog
         self._run_deadline = run_deadline
@@ -42,10 +52,12 @@ class Announcer:
     async def announce(self, accepted: AcceptedFile, options: Options, claim: Claim) -> AcceptedFile:
         """Announce a file; returns it, or the earlier file of these bytes with its newest run.
 
-        Raises UnavailableError where the upload was given up meanwhile.
+        Raises UnavailableError where the upload was given up meanwhile, a NotNowError beyond a quota.
         """
         moment = now()
         async with self._transaction() as session:
+            # First of all locks, so that nobody waits for it who holds what its holder waits for.
+            await self._quotas.lock(session, accepted.file.owner_id)
             files = FileRepository(session)
             outcome = accepted
             while not await files.add(accepted.file, moment, forced=options.force):
@@ -63,6 +75,7 @@ class Announcer:
     async def _examine(self, session: AsyncSession, accepted: AcceptedFile, options: Options, moment: datetime) -> None:
         """Write the first run of a new file, and both events."""
         file = accepted.file
+        await self._quotas.check_file(session, file.owner_id, file.size)
         files = FileRepository(session)
         uploaded = FileUploaded(
             occurred_at=moment,
@@ -90,7 +103,8 @@ class Announcer:
         newest = await files.newest_run(known.file_id)
         run = self._run(accepted, options, moment, number=newest.run_number + 1 if newest else 1)
         if newest is not None and (newest.plan, newest.versions) == (run.plan, run.versions):
-            return AcceptedFile(known, newest.run_id, newest.plan, is_known=True, is_requested=False)
+            return AcceptedFile(known, newest.run_id, newest.plan, is_known=True, status=newest.status)
+        await self._quotas.check_run(session, known.owner_id)
         await files.add_runs([(known.file_id, run)])
         await self._outbox.add(session, run.requested(known, await files.same_bytes(known)), topics=(run.lane,))
         return AcceptedFile(known, run.run_id, run.plan, is_known=True)
@@ -105,6 +119,7 @@ class Announcer:
             lane=options.lane,
             requested_at=moment,
             deadline=moment + self._run_deadline,
+            asked_by=accepted.file.owner_id,
         )
 
 

@@ -12,6 +12,7 @@ from assay.contracts.topics import FILES, FILES_BULK
 from assay.upload.errors import FileTooLargeError, UnsupportedMediaTypeError
 
 Priority = Literal["interactive", "bulk"]
+FileStatus = Literal["queued", "analyzed", "partially_analyzed", "failed"]
 
 LANES: dict[Priority, str] = {"interactive": FILES.name, "bulk": FILES_BULK.name}
 MAX_NAME_CHARACTERS = 1024
@@ -61,7 +62,12 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as it is requested. `versions`: what the catalog had of each analyzer of the plan, see `versioned`."""
+    """A run as it is requested.
+
+    versions: what the catalog had of each analyzer of the plan, see `versioned`.
+    asked_by: the owner, where it counts as work that this owner has asked for.
+    status: how it has ended; None as long as that is not heard.
+    """
 
     run_id: UUID
     run_number: int
@@ -71,6 +77,8 @@ class Run:
     requested_at: datetime
     deadline: datetime
     request_id: UUID | None = None
+    asked_by: str | None = None
+    status: FileStatus | None = None
 
     def requested(self, file: StoredFile, same_bytes: tuple[UUID, ...] = ()) -> RunRequested:
         """The event that asks the workers for it. same_bytes: earlier files of the owner with the same content."""
@@ -95,14 +103,19 @@ class AcceptedFile:
     """A file that is announced, with its newest run.
 
     is_known: the owner had these bytes already, and this is the earlier file; the bytes just stored are of no use.
-    is_requested: the run was requested just now.
+    status: `queued` where the run was requested just now; else how it has ended, None as long as it has not.
     """
 
     file: StoredFile
     run_id: UUID
     plan: tuple[str, ...]
     is_known: bool = False
-    is_requested: bool = True
+    status: FileStatus | None = "queued"
+
+    @property
+    def is_requested(self) -> bool:
+        """True where the run was requested just now."""
+        return self.status == "queued"
 
 
 def versioned(manifest: AnalyzerManifest) -> str:

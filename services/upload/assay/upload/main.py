@@ -16,6 +16,10 @@ from assay.shared.objects import ObjectStore
 from assay.shared.outbox import Outbox
 from assay.shared.settings import load
 from assay.upload import operating
+from assay.upload.admission import completions
+from assay.upload.admission.queue import Queue, limits_of
+from assay.upload.admission.quotas import Quotas
+from assay.upload.admission.service import Admission
 from assay.upload.announcing import Announcer
 from assay.upload.backfill import Backfill
 from assay.upload.catalog import Catalog
@@ -49,18 +53,30 @@ def build(settings: Settings) -> FastAPI:
     outbox = Outbox(engine, publisher, schema=NAME, source=SOURCE)
     catalog = Catalog(settings.kafka)
     sweeper = Sweeper(transaction=transaction, store=store, lease=settings.intent_lease)
+    quotas = Quotas(transaction=transaction, settings=settings.quota)
+    queue = Queue(
+        settings.kafka,
+        analyzers=lambda: catalog.known,
+        limits=limits_of(settings.limits.queue_age, settings.limits.bulk_queue_age),
+    )
+    admission = Admission(quotas=quotas, queue=queue)
     keys = IdempotencyKeys(transaction=transaction, lease=settings.intent_lease)
     media_types = MediaTypes()
     service = UploadService(
         transaction=transaction,
         store=store,
         announcer=Announcer(
-            transaction=transaction, outbox=outbox, catalog=catalog, run_deadline=settings.run_deadline
+            transaction=transaction,
+            outbox=outbox,
+            catalog=catalog,
+            quotas=quotas,
+            run_deadline=settings.run_deadline,
         ),
         catalog=catalog,
         media_types=media_types,
         sweeper=sweeper,
         keys=keys,
+        admission=admission,
         limits=settings.limits,
     )
     authenticator = Authenticator(settings.auth)
@@ -75,9 +91,24 @@ def build(settings: Settings) -> FastAPI:
     )
     erasing = Erasing(transaction=transaction, outbox=outbox, store=store, forms=sweeper, resumable=resumable.owners)
     eraser = BackgroundErasing(erasing, retention=settings.retention)
-    router = build_router(service=service, catalog=catalog, authenticator=authenticator, settings=settings)
+    router = build_router(
+        service=service,
+        admission=admission,
+        quotas=quotas,
+        queue=queue,
+        catalog=catalog,
+        authenticator=authenticator,
+        settings=settings,
+    )
     operations = operating.build_router(
-        runs=RunService(transaction=transaction, outbox=outbox, catalog=catalog, run_deadline=settings.run_deadline),
+        runs=RunService(
+            transaction=transaction,
+            outbox=outbox,
+            catalog=catalog,
+            admission=admission,
+            quotas=quotas,
+            run_deadline=settings.run_deadline,
+        ),
         backfill=Backfill(transaction=transaction, outbox=outbox, catalog=catalog, run_deadline=settings.run_deadline),
         retirement=Retirement(catalog=catalog, publisher=publisher),
         catalog=catalog,
@@ -91,8 +122,10 @@ def build(settings: Settings) -> FastAPI:
         derived=DerivedFiles(transaction=transaction, catalog=catalog, erasing=erasing),
         publisher=publisher,
     )
+    completions_consumer = completions.build_consumer(broker, transaction=transaction, publisher=publisher)
     health = Health()
     health.moves("consumer", consumer.seconds_stalled)
+    health.moves("completions", completions_consumer.seconds_stalled)
     health.needs("kafka", publisher.check)
     health.needs("s3", store.check)
     health.needs("postgresql", lambda: database.check(engine))
@@ -106,12 +139,13 @@ def build(settings: Settings) -> FastAPI:
             await database.migrate(engine, schema=NAME, scripts=MIGRATIONS)
             await ensure_topics(settings.kafka)
             await store.ensure_bucket()
-            for part in (publisher, outbox, catalog, sweeper, keys, eraser, resumable.sweeper):
+            for part in (publisher, outbox, catalog, sweeper, keys, queue, eraser, resumable.sweeper):
                 await part.start()
                 stack.push_async_callback(part.stop)
             stack.push_async_callback(broker.stop)
-            await consumer.start()
-            stack.push_async_callback(consumer.stop)
+            for each in (consumer, completions_consumer):
+                await each.start()
+                stack.push_async_callback(each.stop)
             await broker.start()
             log.info("started", port=settings.http.port, slot=settings.slot)
             yield

@@ -11,4 +11,5 @@ RECEIVING = Gauge("assay_uploads_receiving", "Requests whose bytes are arriving 
 SWEPT = Counter("assay_uploads_swept_total", "Unfinished uploads of processes that died, removed")
 ERASED = Counter("assay_files_erased_total", "Files erased, those found inside others included")
 ERASED_OBJECTS = Counter("assay_erased_objects_total", "Objects of erased files removed from storage")
+QUEUE_AGE = Gauge("assay_queue_age_seconds", "Age of the oldest record that an analyzer has not finished", ["topic"])
 ANALYZERS = Gauge("assay_analyzers_known", "Analyzers in the catalog")

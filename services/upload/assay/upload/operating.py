@@ -45,7 +45,7 @@ def build_router(
         "/api/v1/files/{file_id}/runs",
         tags=["upload"],
         status_code=202,
-        responses=dict.fromkeys((401, 404, 413, 415, 422, 503), _PROBLEM),
+        responses=dict.fromkeys((401, 404, 413, 415, 422, 429, 503), _PROBLEM),
         summary="Have a file examined again",
     )
     async def request_run(

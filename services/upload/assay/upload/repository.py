@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select, text, update
@@ -10,7 +11,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from assay.contracts import AnalyzerManifest
-from assay.upload.domain import Intent, Run, StoredFile
+from assay.upload.domain import FileStatus, Intent, Run, StoredFile
 from assay.upload.tables import FileRow, IntentRow, RunRow
 
 SAME_BYTES = 3
@@ -155,6 +156,7 @@ class FileRepository:
                 "requested_at": run.requested_at,
                 "deadline": run.deadline,
                 "request_id": run.request_id,
+                "asked_by": run.asked_by,
             }
             for file_id, run in runs
         ]
@@ -260,4 +262,6 @@ def _run(row: RunRow) -> Run:
         requested_at=row.requested_at,
         deadline=row.deadline,
         request_id=row.request_id,
+        asked_by=row.asked_by,
+        status=cast("FileStatus | None", row.status),
     )

@@ -12,19 +12,20 @@ from starlette.requests import ClientDisconnect
 from assay.shared.auth import Authenticator, Principal
 from assay.shared.problems import MEDIA_TYPE, MalformedBodyError, Problem
 from assay.upload import metrics
+from assay.upload.admission.queue import Queue
+from assay.upload.admission.quotas import Quotas
+from assay.upload.admission.service import Admission
 from assay.upload.catalog import Catalog
 from assay.upload.domain import LANES, AcceptedFile, media_types_taken
 from assay.upload.errors import RequestTooLargeError, UploadStalledError
 from assay.upload.idempotency.headers import key_of
 from assay.upload.multipart import Form, boundary_of
-from assay.upload.schemas import Limits, UploadedFile, UploadedFiles, outcome_body
+from assay.upload.outages import storage_errors
+from assay.upload.schemas import Lane, Limits, OwnerQuotas, OwnerUsage, UploadedFile, UploadedFiles, outcome_body
 from assay.upload.service import Outcome, UploadService
-from assay.upload.settings import Settings
+from assay.upload.settings import FORM_ALLOWANCE_BYTES, Settings
 
 log = structlog.get_logger(__name__)
-
-# What a form has around its files: boundaries, headers, fields.
-FORM_ALLOWANCE_BYTES = 1024 * 1024
 
 _FORM_SCHEMA: dict[str, Any] = {
     "parameters": [
@@ -72,7 +73,7 @@ _PROBLEM: dict[str, Any] = {
     "description": "A problem, with a stable `code`",
     "content": {MEDIA_TYPE: {"schema": {"type": "object"}}},
 }
-_PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 401, 403, 408, 409, 413, 415, 422, 503), _PROBLEM)
+_PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 401, 403, 408, 409, 413, 415, 422, 429, 503), _PROBLEM)
 
 
 async def _body(request: Request, limit: int, idle_s: float) -> AsyncIterator[bytes]:
@@ -102,7 +103,14 @@ def _check_length(length: int, limit: int) -> None:
 
 
 def build_router(
-    *, service: UploadService, catalog: Catalog, authenticator: Authenticator, settings: Settings
+    *,
+    service: UploadService,
+    admission: Admission,
+    quotas: Quotas,
+    queue: Queue,
+    catalog: Catalog,
+    authenticator: Authenticator,
+    settings: Settings,
 ) -> APIRouter:
     """The routes of this service."""
     router = APIRouter(prefix="/api/v1", tags=["upload"])
@@ -112,15 +120,18 @@ def build_router(
 
     async def receive(request: Request, principal: Principal) -> list[Outcome]:
         boundary = boundary_of(request.headers.get("content-type", ""))
-        declared = request.headers.get("content-length", "")
-        _check_length(int(declared) if declared.isdecimal() else 0, limits.max_file_bytes)
+        length = request.headers.get("content-length", "")
+        declared = int(length) if length.isdecimal() else 0
+        _check_length(declared, limits.max_file_bytes)
+        size = max(0, declared - FORM_ALLOWANCE_BYTES)
+        await admission.pace(principal.owner_id)
         key = key_of(request.headers.getlist("idempotency-key"))
         body = _body(request, limits.max_file_bytes, limits.idle_timeout.total_seconds())
         try:
             form = Form(body, boundary)
             if key is None:
-                return await service.receive(principal.owner_id, form)
-            return await service.receive_once(principal.owner_id, form, key)
+                return await service.receive(principal.owner_id, form, size)
+            return await service.receive_once(principal.owner_id, form, size, key)
         except ClientDisconnect:
             log.info("upload_broken_off")
             raise MalformedBodyError("The connection ended before the body did. Send it again.") from None
@@ -159,9 +170,12 @@ def build_router(
         return JSONResponse(uploaded.model_dump(mode="json"), status, headers={"Location": uploaded.links.self})
 
     @router.get("/limits", summary="How much is taken, and of what")
-    async def read_limits(_: Annotated[Principal, user]) -> Limits:
+    async def read_limits(principal: Annotated[Principal, user]) -> Limits:
         """Ask before a large upload; the same limits hold at every hop."""
         known = catalog.known
+        quota = settings.quota
+        with storage_errors("The database does not answer. Ask again in a minute."):
+            usage = await quotas.usage(principal.owner_id)
         return Limits(
             max_file_bytes=limits.max_file_bytes,
             max_files_per_request=limits.max_files_per_request,
@@ -171,6 +185,22 @@ def build_router(
             media_types=media_types_taken(known.values()),
             analyzers=sorted(known),
             priorities=list(LANES),
+            quotas=OwnerQuotas(
+                bytes=quota.bytes or None,
+                files_per_day=quota.files_per_day or None,
+                files_in_flight=quota.files_in_flight or None,
+                requests_per_minute=quota.requests_per_minute or None,
+            ),
+            usage=OwnerUsage(
+                files=usage.files,
+                bytes=usage.bytes,
+                files_today=usage.files_today,
+                files_in_flight=usage.in_flight,
+            ),
+            queue=[
+                Lane(priority=priority, age_s=queue.age_s(lane), limit_s=queue.limit_s(lane))
+                for priority, lane in LANES.items()
+            ],
         )
 
     return router

@@ -14,6 +14,8 @@ from assay.shared.ids import new_id
 from assay.shared.outbox import Outbox
 from assay.shared.problems import UnknownFileError
 from assay.upload import metrics
+from assay.upload.admission.quotas import Quotas
+from assay.upload.admission.service import Admission
 from assay.upload.catalog import Catalog
 from assay.upload.domain import LANES, Priority, Run, StoredFile, plan_for, versioned
 from assay.upload.errors import UnknownAnalyzersError
@@ -42,8 +44,19 @@ class Wish:
 class RunService:
     """Requests runs n+1."""
 
-    def __init__(self, *, transaction: Transaction, outbox: Outbox, catalog: Catalog, run_deadline: timedelta) -> None:
+    def __init__(
+        self,
+        *,
+        transaction: Transaction,
+        outbox: Outbox,
+        catalog: Catalog,
+        admission: Admission,
+        quotas: Quotas,
+        run_deadline: timedelta,
+    ) -> None:
         self._transaction = transaction
+        self._admission = admission
+        self._quotas = quotas
         self._outbox = outbox
         self._catalog = catalog
         self._run_deadline = run_deadline
@@ -52,8 +65,12 @@ class RunService:
         """Request a run; whoever asks for it, it is one of the file's owner.
 
         owner_id: whose file it must be; None for an operator. Raises UnknownFileError, UnknownAnalyzersError,
-        UnsupportedMediaTypeError or FileTooLargeError where no analyzer of those wished takes it.
+        UnsupportedMediaTypeError or FileTooLargeError where no analyzer of those wished takes it, a NotNowError where
+        the owner asks for too much.
         """
+        if owner_id is not None:
+            await self._admission.pace(owner_id)
+            await self._admission.admit_run(owner_id, LANES[wish.priority])
         analyzers = await self._catalog.analyzers()
         with storage_errors(AGAIN):
             return await self._request(wish, owner_id, analyzers)
@@ -62,6 +79,8 @@ class RunService:
         self, wish: Wish, owner_id: str | None, analyzers: Mapping[str, AnalyzerManifest]
     ) -> tuple[StoredFile, Run]:
         async with self._transaction() as session:
+            if owner_id is not None:
+                await self._quotas.lock(session, owner_id)
             files = FileRepository(session)
             found = await files.lock([wish.file_id])
             if not found or owner_id not in (None, found[0].owner_id):
@@ -71,6 +90,8 @@ class RunService:
                 return file, earlier
             _check_known(wish.analyzers, analyzers)
             plan = plan_for(analyzers, file.media_type, file.size, wish.analyzers)
+            if owner_id is not None:
+                await self._quotas.check_run(session, owner_id)
             numbers = await files.last_run_numbers([file.file_id])
             moment = now()
             run = Run(
@@ -82,6 +103,7 @@ class RunService:
                 requested_at=moment,
                 deadline=moment + self._run_deadline,
                 request_id=wish.request_id,
+                asked_by=owner_id,
             )
             await files.add_runs([(file.file_id, run)])
             await self._outbox.add(session, run.requested(file, await files.same_bytes(file)), topics=(run.lane,))

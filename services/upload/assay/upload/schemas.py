@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from assay.contracts.analyzers import ANALYZER_NAME
 from assay.shared.problems import Problem, as_body
-from assay.upload.domain import AcceptedFile, Priority, Run, StoredFile
+from assay.upload.domain import AcceptedFile, FileStatus, Priority, Run, StoredFile
 
 AnalyzerName = Annotated[str, Field(pattern=ANALYZER_NAME, max_length=64)]
 
@@ -26,9 +26,9 @@ class UploadedFile(BaseModel):
 
     file_id: UUID
     run_id: UUID
-    status: Literal["queued"] | None = Field(
-        description="`queued`: this request has requested the run. Null: its run was requested earlier; `links.self` "
-        "tells how far it is"
+    status: FileStatus | None = Field(
+        description="`queued`: this request has requested the run. Of known content: how its newest run has ended; "
+        "null where that one is still in work, and `links.self` tells how far it is"
     )
     known: bool = Field(description="You had uploaded these bytes before; this is that file, with its name of then")
     filename: str = Field(description="As sent; control characters replaced, cut at 1024 characters")
@@ -46,7 +46,7 @@ class UploadedFile(BaseModel):
         return cls(
             file_id=file.file_id,
             run_id=accepted.run_id,
-            status="queued" if accepted.is_requested else None,
+            status=accepted.status,
             known=accepted.is_known,
             filename=file.filename,
             size=file.size,
@@ -127,6 +127,32 @@ class RetiredAnalyzer(BaseModel):
     version: str
 
 
+class OwnerQuotas(BaseModel):
+    """What you may have and do; null: as much as you like. More is answered with 429."""
+
+    bytes: int | None = Field(description="Stored, files found inside others included")
+    files_per_day: int | None = Field(description="Uploaded between midnight and midnight UTC")
+    files_in_flight: int | None = Field(description="Runs that you have asked for and that are not completed")
+    requests_per_minute: int | None = Field(description="Uploads and further runs; as many may come at once")
+
+
+class OwnerUsage(BaseModel):
+    """What you have at this moment, counted as the quotas are."""
+
+    files: int = Field(description="Those found inside others included")
+    bytes: int
+    files_today: int = Field(description="Those deleted since included")
+    files_in_flight: int
+
+
+class Lane(BaseModel):
+    """How long work waits. Where the oldest has waited for longer than the limit, new work is answered with 429."""
+
+    priority: Priority
+    age_s: float | None = Field(description="Of the oldest work not done; null where that is not known")
+    limit_s: float | None = Field(description="Null: any age")
+
+
 class Limits(BaseModel):
     """How much is taken, and of what."""
 
@@ -138,6 +164,9 @@ class Limits(BaseModel):
     media_types: list[str] = Field(description="What the analyzers take: exact media types, or image/*")
     analyzers: list[str]
     priorities: list[str]
+    quotas: OwnerQuotas
+    usage: OwnerUsage
+    queue: list[Lane]
 
 
 def outcome_body(outcome: AcceptedFile | Problem, public_url: str) -> UploadedFile | dict[str, Any]:

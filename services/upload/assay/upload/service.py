@@ -11,6 +11,7 @@ from assay.shared.media_types import MediaTypes, Sample
 from assay.shared.objects import ObjectStore
 from assay.shared.problems import Problem
 from assay.upload import fields, metrics
+from assay.upload.admission.service import Admission
 from assay.upload.announcing import Announcer
 from assay.upload.announcing import Claim as UploadClaim
 from assay.upload.catalog import Catalog
@@ -63,6 +64,7 @@ class UploadService:
         media_types: MediaTypes,
         sweeper: Sweeper,
         keys: IdempotencyKeys,
+        admission: Admission,
         limits: LimitsSettings,
     ) -> None:
         self._transaction = transaction
@@ -72,19 +74,22 @@ class UploadService:
         self._media_types = media_types
         self._sweeper = sweeper
         self._keys = keys
+        self._admission = admission
         self._limits = limits
 
-    async def receive(self, owner_id: str, form: Form) -> list[Outcome]:
+    async def receive(self, owner_id: str, form: Form, size: int) -> list[Outcome]:
         """Take in the files of one form; each has an outcome of its own, in the order of the form.
 
-        Raises Problem where the request as a whole is refused. Then, as for each refused file, nothing stays stored.
+        size: bytes that the files have together at least. Raises Problem where the request as a whole is refused.
+        Then, as for each refused file, nothing stays stored.
         """
+        await self._admission.admit_file(owner_id, size)
         received, options = await self._store_files(owner_id, form)
         return [
             each if isinstance(each, Problem) else await self._announce_or_discard(each, options) for each in received
         ]
 
-    async def receive_once(self, owner_id: str, form: Form, key: str) -> list[Outcome]:
+    async def receive_once(self, owner_id: str, form: Form, size: int, key: str) -> list[Outcome]:
         """As `receive`; sent again with the same key, the request has no further effect and the same outcomes.
 
         Raises KeyInUseError while another request with this key is worked on, KeyReusedError where another request was
@@ -100,6 +105,7 @@ class UploadService:
                 raise KeyReusedError(OTHER_REQUEST)
             return claim.outcomes
         try:
+            await self._admission.admit_file(owner_id, size)
             received, options = await self._store_files(owner_id, form)
             outcomes = [
                 each if isinstance(each, Problem) else await self._announce_once(each, options, claim, position)
@@ -169,6 +175,7 @@ class UploadService:
         if raw is None:
             raise fields.too_long(part.name, limit)
         asked.add(part.name, raw, known)
+        self._admission.check_lane(asked.options.lane)
 
     def _check_file_part(self, part: Part, count: int) -> None:
         if part.name != FILE_FIELD:

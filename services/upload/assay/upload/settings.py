@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field
 from assay.shared.settings import AuthSettings, Block, DatabaseSettings, S3Settings, ServiceSettings
 
 GIB = 1024**3
+# What a form has around its files: boundaries, headers, fields. The gateway grants as much.
+FORM_ALLOWANCE_BYTES = 1024**2
 
 
 def _seconds(value: object) -> object:
@@ -35,6 +37,29 @@ class LimitsSettings(Block):
     )
     idle_timeout: Duration = Field(
         default=timedelta(seconds=60), description="A request that sends nothing for so long is given up; s or ISO 8601"
+    )
+    queue_age: Duration = Field(
+        default=timedelta(hours=1),
+        ge=timedelta(0),
+        description="While work that people wait for is older, nothing is taken in; seconds or ISO 8601; 0: any age",
+    )
+    bulk_queue_age: Duration = Field(
+        default=timedelta(hours=12),
+        ge=timedelta(0),
+        description="The same for the lane `bulk`, which then takes no more; seconds or ISO 8601; 0: any age",
+    )
+
+
+class QuotaSettings(Block):
+    """What each owner may have and do. All of it is told at `GET /api/v1/limits`. 0: as much as they like."""
+
+    bytes: int = Field(default=0, ge=0, description="Bytes that an owner may have stored; 0: any number")
+    files_per_day: int = Field(default=0, ge=0, description="Files that an owner may upload a day (UTC); 0: any number")
+    files_in_flight: int = Field(
+        default=0, ge=0, description="Files that an owner may have under examination at a time; 0: any number"
+    )
+    requests_per_minute: int = Field(
+        default=0, ge=0, description="Uploads and further runs that an owner may request a minute; 0: any number"
     )
 
 
@@ -65,6 +90,7 @@ class Settings(ServiceSettings):
     database: DatabaseSettings
     auth: AuthSettings
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
+    quota: QuotaSettings = Field(default_factory=QuotaSettings)
     uploads: UploadsSettings = Field(default_factory=UploadsSettings)
     public_url: str = Field(default="http://localhost:8080", description="Origin that people use; all links begin so")
     run_deadline: Duration = Field(

@@ -68,6 +68,7 @@ class RunRow(Base):
     __table_args__ = (
         UniqueConstraint("file_id", "run_number", name="runs_file_id_run_number"),
         UniqueConstraint("request_id", name="runs_request_id"),
+        Index("runs_in_flight", "asked_by", postgresql_where=text("status IS NULL AND asked_by IS NOT NULL")),
     )
 
     run_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -81,6 +82,10 @@ class RunRow(Base):
     versions: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     # What asked for the run, where asking again must not make another one.
     request_id: Mapped[UUID | None]
+    # How it has ended; null as long as that is not heard.
+    status: Mapped[str | None] = mapped_column(Text)
+    # The owner, where the run counts as one that the owner has asked for; null for those of operators and analyzers.
+    asked_by: Mapped[str | None] = mapped_column(Text)
 
 
 class OutboxTable(OutboxRow, Base):

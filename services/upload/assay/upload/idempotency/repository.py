@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, tuple_, update
@@ -9,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from assay.shared.problems import Problem
-from assay.upload.domain import AcceptedFile
+from assay.upload.domain import AcceptedFile, FileStatus
 from assay.upload.idempotency.domain import Claim, Finished, Outcome, kept, told_again
 from assay.upload.idempotency.tables import IdempotencyKeyRow as Key
 from assay.upload.idempotency.tables import IdempotencyOutcomeRow as Row
@@ -78,7 +79,7 @@ class KeyRepository:
                     row.run_id,
                     tuple(plan),
                     is_known=bool(row.is_known),
-                    is_requested=bool(row.is_requested),
+                    status=cast("FileStatus | None", row.status),
                 )
         return found
 
@@ -148,7 +149,7 @@ class KeyRepository:
 
 def _values(claim: Claim, position: int, outcome: Outcome) -> dict[str, object]:
     where = {"owner_id": claim.owner_id, "key": claim.key, "position": position}
-    nothing = dict.fromkeys(("file_id", "run_id", "is_known", "is_requested", "problem"))
+    nothing = dict.fromkeys(("file_id", "run_id", "is_known", "status", "problem"))
     if isinstance(outcome, Problem):
         return {**where, **nothing, "problem": kept(outcome)}
     return {
@@ -157,5 +158,5 @@ def _values(claim: Claim, position: int, outcome: Outcome) -> dict[str, object]:
         "file_id": outcome.file.file_id,
         "run_id": outcome.run_id,
         "is_known": outcome.is_known,
-        "is_requested": outcome.is_requested,
+        "status": outcome.status,
     }

@@ -49,5 +49,5 @@ class IdempotencyOutcomeRow(Base):
     )
     run_id: Mapped[UUID | None]
     is_known: Mapped[bool | None] = mapped_column(Boolean)
-    is_requested: Mapped[bool | None] = mapped_column(Boolean)
+    status: Mapped[str | None] = mapped_column(Text)
     problem: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
