@@ -1,6 +1,9 @@
 """Resumable uploads by clients that others wrote, through the gateway to two replicas, one of which is killed."""
 
 import hashlib
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +17,9 @@ from support import tus_js
 from support.product import SAMPLES, Product
 from support.uploads import large_jpeg
 from tusclient.client import TusClient
-from tusclient.uploader import Uploader
 
 MIB = 1024 * 1024
-LARGE = 192 * MIB
+LARGE = 128 * MIB
 CHUNK = 20 * MIB
 
 
@@ -124,7 +126,7 @@ def test_tus_js_client_sends_a_small_file_while_creating(product: Product, tus_j
 
 def test_tuspy_goes_on_at_the_other_replica(product: Product, large: Path) -> None:
     client = TusClient(f"{product.url}/api/v1/uploads", headers={"Authorization": f"Bearer {product.token}"})
-    uploader: Uploader = client.uploader(
+    uploader = client.uploader(
         str(large),
         chunk_size=CHUNK,
         metadata={"filename": large.name},
@@ -136,7 +138,9 @@ def test_tuspy_goes_on_at_the_other_replica(product: Product, large: Path) -> No
         uploading = threads.submit(uploader.upload)
         kill_in_the_middle(product)
         uploading.result(60)
-    assert_examined(product, uploader.request.response_headers["assay-file-id"], large)
+    last = uploader.request
+    assert last is not None
+    assert_examined(product, last.response_headers["assay-file-id"], large)
 
 
 def test_parts_go_straight_to_storage(product: Product) -> None:
@@ -169,3 +173,39 @@ def test_a_page_of_another_origin_may_send_with_a_token(product: Product) -> Non
         assert {"Location", "Upload-Offset", "Assay-File-Id"} <= {
             name.strip() for name in told.headers["access-control-expose-headers"].split(",")
         }
+
+
+def test_assay_submit_goes_on_after_a_break_and_when_run_again(
+    product: Product, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(product.environment, "XDG_CACHE_HOME", str(tmp_path / "cache"))
+    remembered = tmp_path / "cache" / "assay" / "uploads"
+    words = [sys.executable, "-m", "assay.cli.main", "submit", "--no-wait", "--json", str(large)]
+
+    def submitting() -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            words, env=product.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    first = submitting()
+    deadline = time.monotonic() + 30
+    with product.client() as client:
+        while True:
+            assert time.monotonic() < deadline
+            names = list(remembered.glob("*")) if remembered.is_dir() else []
+            upload = names[0].read_text() if names else ""
+            if upload and client.get(f"/api/v1/uploads/{upload}").json()["offset"] > 0:
+                break
+            time.sleep(0.01)
+        first.kill()
+        first.communicate()
+        state = client.get(f"/api/v1/uploads/{upload}").json()
+        assert (state["status"], state["offset"] < LARGE) == ("receiving", True)
+        second = submitting()
+        kill_in_the_middle(product)
+        out, err = second.communicate(timeout=60)
+        assert second.returncode == 0, err
+        state = client.get(f"/api/v1/uploads/{upload}").json()
+    assert state["file"]["file_id"] == json.loads(out)["file_id"]
+    assert state["file"]["sha256"] == sha256_of(large)
+    assert list(remembered.glob("*")) == []

@@ -11,6 +11,7 @@ from httpx_sse import ServerSentEvent, connect_sse
 
 from assay.cli.connection import Connection
 from assay.cli.errors import CommandError
+from assay.cli.uploading import LARGE_BYTES, Memory, Tell, Upload, Wish
 
 # Uploads take as long as they take; only silence counts. The stream's heartbeats come every 15 s.
 TIMEOUT = httpx.Timeout(60.0, connect=5.0, write=300.0)
@@ -27,6 +28,7 @@ class Client:
 
     def __init__(self, connection: Connection) -> None:
         self._url = connection.url
+        self._token = connection.token
         self._http = httpx.Client(
             base_url=connection.url, headers={"Authorization": f"Bearer {connection.token}"}, timeout=TIMEOUT
         )
@@ -55,20 +57,36 @@ class Client:
             return self._decoded(self._http.delete(path, params=parameters))
 
     def submit(
-        self, path: Path, *, analyzers: str | None, metadata: Json | None, priority: str | None, force: bool = False
+        self,
+        path: Path,
+        *,
+        analyzers: str | None,
+        metadata: Json | None,
+        priority: str | None,
+        force: bool = False,
+        tell: Tell = lambda _: None,
     ) -> Json:
-        """Upload one file, streamed. Raises CommandError."""
+        """Upload one file, streamed; a large one so that it goes on after a break. Raises CommandError.
+
+        tell: hears how many bytes of a large one are on their way.
+        """
         fields: Json = {"analyzers": analyzers, "priority": priority, "force": "true" if force else None}
         fields["metadata"] = json.dumps(metadata) if metadata else None
         try:
             file: BinaryIO = path.open("rb")
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}") from error
+        given = {name: value for name, value in fields.items() if value is not None}
         with file, self._errors():
+            size = path.stat().st_size
+            if size > LARGE_BYTES:
+                wish = Wish(path, size, given)
+                memory = Memory(wish, self._url, self._token)
+                return Upload(self._http, wish, memory, self._decoded, tell).run(file)
             return self._decoded(
                 self._http.post(
                     "/api/v1/files",
-                    data={name: value for name, value in fields.items() if value is not None},
+                    data=given,
                     files={"file": (path.name, file)},
                 )
             )

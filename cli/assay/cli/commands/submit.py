@@ -2,18 +2,22 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.live import Live
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from assay.cli import drawing
 from assay.cli.client import Client, Json
 from assay.cli.connection import connect
 from assay.cli.errors import CommandError, UsageError
 from assay.cli.following import artifacts_follow, follow
+from assay.cli.uploading import LARGE_BYTES, Tell
 
 # How long `--json` waits behind the report for artifacts that follow.
 ARTIFACTS_S = 10.0
@@ -33,6 +37,8 @@ def submit(
 ) -> None:
     """Upload files, draw their progress, print their reports. Exit status 1 if any was refused or failed.
 
+    A file of more than 64 MiB goes on where it stopped when the connection breaks, and when the command is run again.
+
     Bytes that you have submitted before are not examined again, unless analyzers have changed since: you see the report
     that there is.
     """
@@ -42,7 +48,10 @@ def submit(
     with Client(connect()) as client:
         for path in paths:
             try:
-                accepted = client.submit(path, analyzers=analyzers, metadata=described, priority=priority, force=force)
+                with _progress(path, console, quiet=as_json) as tell:
+                    accepted = client.submit(
+                        path, analyzers=analyzers, metadata=described, priority=priority, force=force, tell=tell
+                    )
                 file = accepted if no_wait else _follow(client, accepted, console, quiet=as_json)
             except CommandError as error:
                 failed = True
@@ -55,6 +64,18 @@ def submit(
             failed = failed or file.get("status") == "failed"
     if failed:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(path: Path, console: Console, *, quiet: bool) -> Iterator[Tell]:
+    """A bar on a terminal while a large file goes up."""
+    if quiet or not console.is_terminal or not path.is_file() or path.stat().st_size <= LARGE_BYTES:
+        yield lambda _: None
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(path.name, total=path.stat().st_size)
+        yield lambda sent: progress.update(task, completed=sent)
 
 
 def _metadata(text: str | None) -> Json | None:
