@@ -78,6 +78,14 @@ class Tus:
         assert answer.status_code == 200, answer.headers
         return int(answer.headers["upload-offset"])
 
+    async def settled(self, upload: str) -> int:
+        """The offset once no request is at the upload any more."""
+        async with asyncio.timeout(20):
+            while True:
+                offset = await self.offset(upload)
+                if (await self.patch(upload, offset, b"")).status_code == 204:
+                    return offset
+
     async def state(self, upload: str) -> dict[str, Any]:
         answer = await self.request("GET", upload)
         assert answer.status_code == 200, answer.text

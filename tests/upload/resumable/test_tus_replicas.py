@@ -14,6 +14,8 @@ from support.uploads import Owner, Storage, eventually, large_jpeg
 
 MIB = 1024 * 1024
 PART = 8 * MIB
+# The HTTP server may hold so much of a connection that breaks, and forgets it.
+HEARD = MIB
 
 
 @pytest.fixture
@@ -63,9 +65,10 @@ async def test_bytes_of_a_broken_connection_count(tus: Tus, other: ServiceProces
     for end in (1, 100_000, 9 * MIB + 1):
         start = await tus.offset(upload)
         async with tus.sending(upload, start, content[start:end], len(content) - start):
-            await asyncio.sleep(0)
-        # All that arrived before the connection broke; a client asks another replica.
-        assert await until_offset(tus.at(other.url), upload, end) == end
+            await asyncio.sleep(0)  # sent to the kernel, and then gone
+        # What had arrived before the connection broke; a client asks another replica.
+        accepted = await tus.at(other.url).settled(upload)
+        assert end - HEARD <= accepted <= end
     await assert_is_file(await go_on(tus.at(other.url), upload, content), content, storage, tus.owner)
 
 
