@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sysconfig
 import threading
@@ -18,7 +19,10 @@ from support.services import free_port
 
 from assay.embedded import gateway
 from assay.embedded.home import Home
+from assay.upload.errors import RequestTooLargeError
+from assay.upload.settings import FORM_ALLOWANCE_BYTES, LimitsSettings
 
+MAX_FILE_BYTES = 100_000
 FILE = "/api/v1/files/0199d3a0-0000-7000-8000-000000000001"
 ROUTES = [
     ("POST", "/api/v1/files", "upload"),
@@ -136,7 +140,13 @@ def url(folder: Path, go_on: threading.Event) -> Iterator[str]:
         upstreams = {name: [server] for name, server in servers.items()}
         upstreams["upload"].insert(0, f"http://127.0.0.1:{free_port()}")
         part = gateway.Gateway(
-            Home(folder), port=port, s3=storage, bucket="assay", web=ROOT / "web", upstreams=upstreams
+            Home(folder),
+            port=port,
+            s3=storage,
+            bucket="assay",
+            web=ROOT / "web",
+            upstreams=upstreams,
+            max_file_bytes=MAX_FILE_BYTES,
         )
         yield stack.enter_context(running(part, port))
 
@@ -195,10 +205,29 @@ def test_nobody_tells_what_software_answers(url: str) -> None:
         assert "server" not in httpx.get(url + path).headers
 
 
+@pytest.mark.parametrize("path", ["/api/v1/files", "/api/v1/uploads"])
+def test_a_length_that_is_too_large_is_refused_before_the_body_is_sent(url: str, path: str) -> None:
+    """At the edge: upload's own limit, and as much more as it grants a form."""
+    edge = MAX_FILE_BYTES + FORM_ALLOWANCE_BYTES
+    assert httpx.post(url + path, content=b"x" * edge).headers["x-server"] == "upload"
+    told = httpx.post(url + path, content=b"x" * (edge + 1))
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {edge + 1}\r\nExpect: 100-continue\r\n\r\n"
+    with socket.create_connection(("localhost", int(url.rpartition(":")[2])), timeout=10) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+    assert (told.status_code, told.headers["content-type"]) == (413, "application/problem+json")
+    assert "x-server" not in told.headers
+    body = told.json()
+    assert (body["code"], body["status"], body["max_file_bytes"]) == ("request_too_large", 413, MAX_FILE_BYTES)
+    assert body["title"] == RequestTooLargeError.title
+
+
 def test_a_service_that_is_away_is_a_problem_that_says_what_to_do(folder: Path) -> None:
     port, nobody = free_port(), f"http://127.0.0.1:{free_port()}"
     upstreams = {name: [nobody] for name in ("upload", "results", "notify")}
-    part = gateway.Gateway(Home(folder), port=port, s3=nobody, bucket="assay", web=ROOT / "web", upstreams=upstreams)
+    part = gateway.Gateway(
+        Home(folder), port=port, s3=nobody, bucket="assay", web=ROOT / "web", upstreams=upstreams, max_file_bytes=1
+    )
     with running(part, port) as url:
         answer = httpx.get(f"{url}/api/v1/files", timeout=30)
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
@@ -226,6 +255,11 @@ def test_caddy_takes_the_configuration_of_compose(folder: Path) -> None:
     adapted = subprocess.run(
         [str(caddy), "adapt", *arguments], env=environment, capture_output=True, text=True, check=True
     ).stdout
+    # The default of compose, and of the file itself, is upload's own.
+    assert service["environment"]["MAX_FILE_BYTES"] == str(LimitsSettings().max_file_bytes)
+    assert f"{{$MAX_FILE_BYTES:{LimitsSettings().max_file_bytes}}} + {FORM_ALLOWANCE_BYTES}" in (
+        gateway.CADDYFILE.read_text()
+    )
     for address in ("upload:8000", "results:8000", "notify:8000", "minio:9000"):
         assert f'"dial":"{address}"' in adapted
     assert '"listen":["0.0.0.0:8080"]' in adapted

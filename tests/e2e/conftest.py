@@ -6,10 +6,14 @@ from uuid import uuid4
 import pytest
 from support.product import Product, running_product
 
+# So that the edge can be tried.
+MAX_FILE_BYTES = 200 * 1024 * 1024
+
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    with running_product(tmp_path_factory.mktemp("product") / "home", ASSAY_SCALE__UPLOAD="2") as running:
+    home = tmp_path_factory.mktemp("product") / "home"
+    with running_product(home, ASSAY_SCALE__UPLOAD="2", ASSAY_LIMITS__MAX_FILE_BYTES=str(MAX_FILE_BYTES)) as running:
         yield running
 
 

@@ -23,9 +23,19 @@ class Gateway(Part):
     port_names = ()  # the user's choice: ASSAY_PORT
 
     def __init__(
-        self, home: Home, *, port: int, s3: str, bucket: str, web: Path, upstreams: Mapping[str, Sequence[str]]
+        self,
+        home: Home,
+        *,
+        port: int,
+        s3: str,
+        bucket: str,
+        web: Path,
+        upstreams: Mapping[str, Sequence[str]],
+        max_file_bytes: int,
     ) -> None:
-        """s3: address of the object store.  web: folder of the page.  upstreams: addresses of each service."""
+        """s3: address of the object store.  web: folder of the page.  upstreams: addresses of each service.
+        max_file_bytes: as upload has it.
+        """
         self._folder = home.folder("gateway")
         self._port = port
         self._settings = {
@@ -34,6 +44,7 @@ class Gateway(Part):
             "STORAGE": _dial([s3]),
             "STORAGE_BUCKET": bucket,
             "WEB_ROOT": str(web),
+            "MAX_FILE_BYTES": str(max_file_bytes),
             **{name.upper(): _dial(addresses) for name, addresses in upstreams.items()},
         }
 

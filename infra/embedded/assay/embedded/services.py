@@ -14,6 +14,7 @@ from assay.embedded.process import Program
 from assay.embedded.settings import Scale
 from assay.embedded.waiting import http_status
 from assay.shared.settings import is_known, known_names
+from assay.upload.settings import LimitsSettings
 
 NAMES = ("upload", "inference", "results", "notify")
 """In the order in which they are told of; they start at the same time."""
@@ -22,6 +23,7 @@ STOP_SECONDS = 9.0
 """For draining. With what the parts take after it, all has ended 15 s after Ctrl-C."""
 
 MODELS = "ASSAY_MODELS__PATH"
+MAX_FILE_BYTES = "ASSAY_LIMITS__MAX_FILE_BYTES"
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,11 @@ def program(
         folder=home.path,
         stop_seconds=STOP_SECONDS,
     )
+
+
+def max_file_bytes(given: Mapping[str, str]) -> int:
+    """The size limit of upload, which the gateway holds too. given: the environment that `up` was started in."""
+    return int(given.get(MAX_FILE_BYTES) or LimitsSettings().max_file_bytes)
 
 
 def refuse_contradictions(given: Mapping[str, str], decided: Mapping[str, str]) -> None:

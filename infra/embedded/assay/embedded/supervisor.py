@@ -163,6 +163,7 @@ class Supervisor:
             bucket=seaweedfs.BUCKET,
             web=self._web.absolute(),
             upstreams=running.addresses(self._replicas),
+            max_file_bytes=running.max_file_bytes(self._given),
         )
         self.stack.start_part(gateway)
         self.stack.wait_ready(gateway)
