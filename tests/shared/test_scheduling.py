@@ -77,6 +77,25 @@ def test_a_lane_leaves_room_for_the_others() -> None:
     assert again.lane == "bulk"
 
 
+def test_a_lane_gives_way_as_far_as_it_is_told() -> None:
+    schedule: Schedule[Thing] = Schedule(4, {"people": Lane(8), "bulk": Lane(1, share=0.75, gives_way=True)})
+    put(schedule, *(Thing(number, "bulk") for number in range(9)))
+    schedule.bound(0)
+    assert schedule.take() is None
+    schedule.bound(2)
+    running = list(iter(schedule.take, None))
+    assert len(running) == 2
+    schedule.bound(1)
+    schedule.release(running[0])
+    assert schedule.take() is None
+    put(schedule, Thing(9, "people"))
+    person = schedule.take()
+    assert person is not None
+    assert person.lane == "people"
+    schedule.bound(None)
+    assert len(list(iter(schedule.take, None))) == 2
+
+
 def test_owners_take_turns_and_each_is_served_in_the_order_of_arrival() -> None:
     schedule: Schedule[Thing] = Schedule(1, {})
     put(schedule, *(Thing(number, turn="many") for number in range(1000)))

@@ -37,6 +37,7 @@ from assay.shared.delivery import (
     is_outage,
 )
 from assay.shared.giving_up import GivingUp, TooManyDeadLettersError
+from assay.shared.giving_way import GivingWay
 from assay.shared.handling import Handling
 from assay.shared.holding import HeldPartition, Job
 from assay.shared.isolation import Isolation
@@ -47,6 +48,7 @@ from assay.shared.taking_over import TakingOver
 __all__ = [
     "BatchHandler",
     "Delivery",
+    "GivingWay",
     "Handler",
     "Isolation",
     "Lane",
@@ -112,6 +114,7 @@ class ParallelConsumer:
         turn_of: Callable[[ConsumerRecord], Hashable] | None = None,
         urgent: Callable[[ConsumerRecord], bool] | None = None,
         isolation: Isolation | None = None,
+        giving_way: GivingWay | None = None,
         max_attempts: int = 5,
         gave_up: GaveUp | None = None,
         max_dead_letters: int = 500,
@@ -132,6 +135,7 @@ class ParallelConsumer:
         turn_of: whose a record is; owners of a lane are served in turn. Must be quick; an error means nobody's.
         urgent: records handled at once, outside window, turns and order. Must be quick.
         isolation: one for all consumers of a process, so that a suspect record runs alone in it.
+        giving_way: likewise; holds back lanes that give way while a record of another lane was just taken.
         instance_id: static membership, so that a restart does not move partitions.
         gave_up: called before a record becomes a dead letter, to say its end to whoever waits for it. The error is a
             WorkerCrashedError where the process died of the record.
@@ -183,6 +187,10 @@ class ParallelConsumer:
             self._handling = BatchHandling(batch_handler=batch_handler, max_batch=max_batch, **handling)
         else:
             raise ValueError("either a handler, or a batch_handler and Ordering.PARTITION")
+        self._patient_topics = {name for name, lane in (lanes or {}).items() if lane.gives_way}
+        self._giving_way = giving_way
+        if giving_way is not None:
+            giving_way.follow(self._handling.bound)
         self._taking_over = TakingOver(broker, group, self._committer.author, starts_at)
         self._subscriber = broker.subscriber(
             *topics,
@@ -273,6 +281,8 @@ class ParallelConsumer:
         held = self._held.get(partition)
         if held is None or self._is_draining:
             return  # not committed, so not lost
+        if self._giving_way is not None and partition.topic not in self._patient_topics:
+            self._giving_way.somebody_waits()
         for record in records:
             if held.tracker.take(record.offset):
                 self._handling.add(self._job(record, held))

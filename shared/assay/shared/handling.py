@@ -87,6 +87,11 @@ class Handling:
         while (job := self._schedule.take()) is not None:
             self._spawn(self._run(job), job)
 
+    def bound(self, at_most: int | None) -> None:
+        """Have so many records of lanes that give way in work, each; None: as many as their share."""
+        self._schedule.bound(at_most)
+        self.fill()
+
     async def drain(self, timeout_s: float) -> None:
         """Begin nothing more, let what runs end within the time, cancel the rest."""
         self._is_draining = True

@@ -17,6 +17,8 @@ class Lane:
     """With records waiting in each lane, one of weight 8 is given eight times as many slots as one of weight 1."""
     share: float = 1.0
     """The part of the window that it may fill, at least one slot: the rest stays free for the other lanes."""
+    gives_way: bool = False
+    """Nobody waits for its records: `bound` holds them back while somebody waits for others."""
 
 
 class Waiting(Protocol):
@@ -40,7 +42,8 @@ class _Queue(Generic[Item]):
 
     def __init__(self, lane: Lane, window: int) -> None:
         self.step = 1 / lane.weight
-        self.limit = max(1, int(window * lane.share))
+        self.limit = self.share = max(1, int(window * lane.share))
+        self.gives_way = lane.gives_way
         self.running = 0
         self.passed = 0.0
         self.turns: deque[Hashable] = deque()
@@ -119,6 +122,12 @@ class Schedule(Generic[Item]):
         if queue is None:
             queue = self._queues[lane] = _Queue(Lane(), self._window)
         return queue
+
+    def bound(self, at_most: int | None) -> None:
+        """Have so many items of lanes that give way in work, each; None: as many as their share."""
+        for queue in self._queues.values():
+            if queue.gives_way:
+                queue.limit = queue.share if at_most is None else min(queue.share, at_most)
 
     def take(self) -> Item | None:
         """The item to handle now, in a slot that is taken with it; None where nothing may start."""

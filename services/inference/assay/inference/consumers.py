@@ -13,6 +13,7 @@ from assay.inference.service import AnalysisService
 from assay.shared import consuming, objects
 from assay.shared.consuming import (
     Delivery,
+    GivingWay,
     Isolation,
     Lane,
     Ordering,
@@ -24,7 +25,7 @@ from assay.shared.kafka import Publisher
 
 WINDOW = 64
 # People first; what can wait is never starved, and never fills the window.
-SHARES = {FILES.name: Lane(weight=8), FILES_BULK.name: Lane(weight=1, share=0.75)}
+SHARES = {FILES.name: Lane(weight=8), FILES_BULK.name: Lane(weight=1, share=0.75, gives_way=True)}
 # So far ahead owners take turns.
 BUFFER_RECORDS = 5000
 BUFFER_BYTES = 32 << 20
@@ -54,6 +55,7 @@ def build_consumer(
     slot: int,
     max_attempts: int,
     isolation: Isolation,
+    giving_way: GivingWay,
 ) -> ParallelConsumer:
     """The consumer of one analyzer. Begins at earliest: what was requested before it was installed is not lost."""
 
@@ -94,6 +96,7 @@ def build_consumer(
         turn_of=owner_of,
         urgent=is_deletion,
         isolation=isolation,
+        giving_way=giving_way,
         max_attempts=max_attempts,
         gave_up=on_gave_up,
         # While storage is away a run's deadline is the limit: no file is to blame.

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import psutil
 import structlog
 from fastapi import FastAPI
 
@@ -30,7 +31,7 @@ from assay.inference.worker import NotReadyError, Worker
 from assay.sdk import Analyzer, AnalyzerManifest
 from assay.shared import logs, tracing
 from assay.shared.catalog import AnalyzerTable
-from assay.shared.consuming import Isolation
+from assay.shared.consuming import GivingWay, Isolation
 from assay.shared.health import Health
 from assay.shared.http import build_app, serve
 from assay.shared.kafka import Publisher, build_broker, ensure_topics
@@ -61,6 +62,7 @@ class Inference:
         self._catalog = AnalyzerTable(settings.kafka, client_id="assay-inference-catalog")
         self._types = TypeReader()
         self._isolation = Isolation()
+        self._giving_way = GivingWay(lambda: psutil.cpu_percent() / 100)
         self._workers = [self._worker(engine) for engine in engines]
         self.health = Health()
         self.health.needs("kafka", self._publisher.check)
@@ -95,6 +97,7 @@ class Inference:
             slot=self._settings.slot,
             max_attempts=self._settings.engine.max_attempts,
             isolation=self._isolation,
+            giving_way=self._giving_way,
         )
         return Worker(engine=engine, models=self._models, broker=broker, consumer=consumer, publisher=self._publisher)
 
@@ -130,6 +133,7 @@ class Inference:
                 task.cancel()
             await asyncio.gather(*opening, return_exceptions=True)
             await asyncio.gather(*(worker.close(self._settings.engine.drain_s) for worker in self._workers))
+            await self._giving_way.stop()
             await self._deletion_feed.stop()
             await self._keeper.stop()
             await self._catalog.stop()
