@@ -5,7 +5,6 @@ whether it meets its aim or not; 1: a row could not be measured; 2: something is
 is called ROW.
 """
 
-import asyncio
 import logging
 import os
 import signal
@@ -14,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Coroutine
 
+import uvloop
 from bench.consumer import long_record, parallel_consumer, parallel_consumer_short
 from bench.engine import engine_efficiency, engine_efficiency_light
 from bench.gain import engine_batching_gain
@@ -82,7 +82,8 @@ def _measured(names: tuple[str, ...], measure: Measure, place: Workplace) -> lis
     print(f"{', '.join(names)} …", flush=True)
     began = time.monotonic()
     try:
-        rows = asyncio.run(measure(place))
+        # The event loop that the services run on.
+        rows = uvloop.run(measure(place))
     except MissingError:
         raise
     except Exception as error:  # whatever went wrong, the other rows are measured
