@@ -86,6 +86,7 @@ def build(settings: Settings) -> FastAPI:
         catalog=catalog,
         service=service,
         media_types=media_types,
+        admission=admission,
         authenticator=authenticator,
         settings=settings,
     )

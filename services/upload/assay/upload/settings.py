@@ -73,7 +73,7 @@ class UploadsSettings(Block):
         description="An unfinished upload that is silent for so long is thrown away; seconds or ISO 8601",
     )
     lease: Duration = Field(
-        default=timedelta(seconds=10),
+        default=timedelta(seconds=5),
         ge=timedelta(seconds=1),
         description="After so long another process goes on with an upload whose process died; seconds or ISO 8601",
     )

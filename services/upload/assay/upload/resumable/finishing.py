@@ -14,6 +14,7 @@ from assay.shared.database import Transaction
 from assay.shared.media_types import MediaTypes
 from assay.shared.objects import ObjectStore, PartMissingError, UploadMissingError
 from assay.shared.problems import Problem, UnavailableError, as_body
+from assay.upload.admission.errors import NotNowError
 from assay.upload.domain import AcceptedFile, StoredFile
 from assay.upload.resumable import metrics
 from assay.upload.resumable.domain import Status, Upload
@@ -50,8 +51,8 @@ class Finisher:
     async def finish(self, upload: Upload, trail: Trail | None = None) -> AcceptedFile:
         """Announce an upload that is whole. trail: of all its bytes; they are read again where it is missing.
 
-        Raises Problem where the file is refused; then nothing stays stored. Where a part of Assay is away, the upload
-        stays whole and is finished later.
+        Raises Problem where the file is refused; then nothing stays stored. Where a part of Assay is away, or a quota
+        is used up, the upload stays whole and is finished later.
         """
         try:
             await self._assemble(upload)
@@ -60,7 +61,7 @@ class Finisher:
             file = await self._stored(upload, trail)
             return await self._announce(upload, file)
         except Problem as problem:
-            if problem.status < SERVER_ERROR and not isinstance(problem, IncompletePartsError):
+            if problem.status < SERVER_ERROR and not isinstance(problem, IncompletePartsError | NotNowError):
                 await self.refuse(upload, problem)
             raise
 

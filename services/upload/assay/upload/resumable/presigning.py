@@ -10,9 +10,7 @@ import structlog
 from assay.shared.database import Transaction
 from assay.shared.objects import ObjectStore
 from assay.shared.problems import UnavailableError
-from assay.upload.catalog import Catalog
 from assay.upload.domain import Options, shown_name
-from assay.upload.errors import EmptyFileError, FileTooLargeError
 from assay.upload.outages import storage_errors
 from assay.upload.resumable import metrics
 from assay.upload.resumable.domain import (
@@ -25,10 +23,10 @@ from assay.upload.resumable.domain import (
 )
 from assay.upload.resumable.errors import IncompletePartsError, UnknownUploadError
 from assay.upload.resumable.finishing import Finisher
+from assay.upload.resumable.gate import Gate
 from assay.upload.resumable.leases import Leases, UploadEndedError
 from assay.upload.resumable.outcomes import Outcomes, Progress, check_open
 from assay.upload.resumable.repository import UploadRepository
-from assay.upload.settings import LimitsSettings
 from assay.upload.storing import STORED_AS
 
 log = structlog.get_logger(__name__)
@@ -46,21 +44,19 @@ class PresignedUploads:
         *,
         transaction: Transaction,
         store: ObjectStore,
-        catalog: Catalog,
+        gate: Gate,
         finisher: Finisher,
         leases: Leases,
         outcomes: Outcomes,
-        limits: LimitsSettings,
         keep: timedelta,
     ) -> None:
         """keep: how long after its beginning an upload may be completed."""
         self._transaction = transaction
         self._store = store
-        self._catalog = catalog
+        self._gate = gate
         self._finisher = finisher
         self._leases = leases
         self._outcomes = outcomes
-        self._limits = limits
         self._keep = keep
 
     async def presign(
@@ -74,14 +70,9 @@ class PresignedUploads:
         sha256: str | None,
         options: Options,
     ) -> Upload:
-        """Begin an upload. Raises EmptyFileError or FileTooLargeError."""
-        if size == 0:
-            raise EmptyFileError("The file is empty: its size is 0. Was it saved, or copied to its end?")
-        if size > self._limits.max_file_bytes:
-            raise FileTooLargeError(
-                f"A file may have {self._limits.max_file_bytes} bytes; this one has {size}.",
-                max_file_bytes=self._limits.max_file_bytes,
-            )
+        """Begin an upload. Raises what `Gate` raises."""
+        await self._gate.pace(owner_id)
+        await self._gate.admit(owner_id, size, options)
         upload = Upload(
             upload_id=upload_id,
             owner_id=owner_id,

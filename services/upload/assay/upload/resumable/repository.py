@@ -196,6 +196,13 @@ class UploadRepository:
         await self._session.execute(delete(SegmentRow).where(SegmentRow.upload_id == upload_id))
         return True
 
+    async def bytes_on_their_way(self, owner_id: str) -> int:
+        """Bytes that the unfinished uploads of an owner will have."""
+        found = await self._session.scalar(
+            select(func.sum(UploadRow.length)).where(UploadRow.owner_id == owner_id, UploadRow.status == "receiving")
+        )
+        return int(found or 0)
+
     async def left_whole(self, limit: int) -> list[UUID]:
         """Uploads that have all their bytes and nobody who announces them."""
         rows = await self._session.scalars(

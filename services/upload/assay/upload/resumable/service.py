@@ -11,7 +11,7 @@ from assay.shared.objects import ObjectStore
 from assay.shared.problems import InvalidRequestError
 from assay.upload import metrics
 from assay.upload.catalog import Catalog
-from assay.upload.errors import EmptyFileError, FileTooLargeError, RefusedFileError
+from assay.upload.errors import FileTooLargeError, RefusedFileError
 from assay.upload.outages import storage_errors
 from assay.upload.resumable import headers
 from assay.upload.resumable import metrics as counts
@@ -23,6 +23,7 @@ from assay.upload.resumable.errors import (
     UploadFinishedError,
 )
 from assay.upload.resumable.finishing import Finisher
+from assay.upload.resumable.gate import Gate
 from assay.upload.resumable.headers import Checksum
 from assay.upload.resumable.leases import Hold, Leases, UploadEndedError
 from assay.upload.resumable.outcomes import Outcomes, Progress, check_open
@@ -47,6 +48,7 @@ class ResumableUploads:
         store: ObjectStore,
         catalog: Catalog,
         service: UploadService,
+        gate: Gate,
         finisher: Finisher,
         leases: Leases,
         outcomes: Outcomes,
@@ -58,6 +60,7 @@ class ResumableUploads:
         self._store = store
         self._catalog = catalog
         self._service = service
+        self._gate = gate
         self._finisher = finisher
         self._leases = leases
         self._outcomes = outcomes
@@ -67,15 +70,10 @@ class ResumableUploads:
 
     async def create(self, upload_id: UUID, owner_id: str, length: int, raw_metadata: str) -> Upload:
         """Begin an upload. Raises Problem where a file of this length, or with these words, is not taken."""
-        if length == 0:
-            raise EmptyFileError("The file is empty: `Upload-Length` is 0. Was it saved, or copied to its end?")
-        if length > self._limits.max_file_bytes:
-            raise FileTooLargeError(
-                f"A file may have {self._limits.max_file_bytes} bytes; this one has {length}.",
-                max_file_bytes=self._limits.max_file_bytes,
-            )
+        await self._gate.pace(owner_id)
         known = await self._catalog.analyzers()
         described = headers.described(raw_metadata, frozenset(known), self._limits.max_metadata_bytes)
+        await self._gate.admit(owner_id, length, described.options)
         upload = Upload(
             upload_id=upload_id,
             owner_id=owner_id,

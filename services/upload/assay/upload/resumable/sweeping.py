@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 
@@ -17,6 +18,8 @@ from assay.upload.resumable.repository import UploadRepository
 log = structlog.get_logger(__name__)
 
 BATCH = 50
+# Until what could not be finished is tried again, here; its client may ask at any time.
+POSTPONED_S = 60.0
 
 
 class UploadSweeper:
@@ -27,6 +30,7 @@ class UploadSweeper:
         self._finisher = finisher
         self._leases = leases
         self._every = every.total_seconds()
+        self._postponed: dict[UUID, float] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -50,7 +54,13 @@ class UploadSweeper:
     async def _finish_whole(self) -> None:
         async with self._transaction() as session:
             left = await UploadRepository(session).left_whole(BATCH)
+        moment = asyncio.get_running_loop().time()
+        self._postponed = {each: until for each, until in self._postponed.items() if until > moment}
         for upload_id in left:
+            if upload_id in self._postponed:
+                continue
+            # Whatever becomes of it: an object of gigabytes is not read again every few seconds.
+            self._postponed[upload_id] = moment + POSTPONED_S
             try:
                 async with self._leases.held(upload_id) as hold:
                     if hold.upload.is_whole:

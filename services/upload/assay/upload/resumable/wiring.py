@@ -8,9 +8,11 @@ from assay.shared.auth import Authenticator
 from assay.shared.database import Transaction
 from assay.shared.media_types import MediaTypes
 from assay.shared.objects import ObjectStore
+from assay.upload.admission.service import Admission
 from assay.upload.catalog import Catalog
 from assay.upload.resumable import presign_routes, tus_routes
 from assay.upload.resumable.finishing import Finisher
+from assay.upload.resumable.gate import Gate
 from assay.upload.resumable.leases import Leases
 from assay.upload.resumable.outcomes import Outcomes
 from assay.upload.resumable.owners import OwnersUploads
@@ -37,6 +39,7 @@ def build(
     catalog: Catalog,
     service: UploadService,
     media_types: MediaTypes,
+    admission: Admission,
     authenticator: Authenticator,
     settings: Settings,
 ) -> Resumable:
@@ -47,11 +50,13 @@ def build(
     )
     leases = Leases(transaction=transaction, lease=times.lease, wait=times.lock_wait)
     outcomes = Outcomes(transaction=transaction)
+    gate = Gate(transaction=transaction, admission=admission, max_file_bytes=settings.limits.max_file_bytes)
     tus = ResumableUploads(
         transaction=transaction,
         store=store,
         catalog=catalog,
         service=service,
+        gate=gate,
         finisher=finisher,
         leases=leases,
         outcomes=outcomes,
@@ -61,11 +66,10 @@ def build(
     presigned = PresignedUploads(
         transaction=transaction,
         store=store,
-        catalog=catalog,
+        gate=gate,
         finisher=finisher,
         leases=leases,
         outcomes=outcomes,
-        limits=settings.limits,
         keep=times.expire_after,
     )
     return Resumable(
