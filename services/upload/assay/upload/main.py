@@ -90,7 +90,14 @@ def build(settings: Settings) -> FastAPI:
         authenticator=authenticator,
         settings=settings,
     )
-    erasing = Erasing(transaction=transaction, outbox=outbox, store=store, forms=sweeper, resumable=resumable.owners)
+    erasing = Erasing(
+        transaction=transaction,
+        outbox=outbox,
+        store=store,
+        forms=sweeper,
+        resumable=resumable.owners,
+        lease=settings.intent_lease,
+    )
     eraser = BackgroundErasing(erasing, retention=settings.retention)
     router = build_router(
         service=service,
