@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Coroutine
 
 import uvloop
+
 from bench.consumer import long_record, parallel_consumer, parallel_consumer_short
 from bench.engine import engine_efficiency, engine_efficiency_light
 from bench.gain import engine_batching_gain
