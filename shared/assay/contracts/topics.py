@@ -20,6 +20,8 @@ def _log(days: int) -> dict[str, str]:
     return {
         "cleanup.policy": "delete",
         "retention.ms": str(days * DAY_MS),
+        # What is old enough goes by whole segments: so it is gone a day later at the latest.
+        "segment.ms": str(DAY_MS),
         "max.message.bytes": str(2 * MAX_EVENT_BYTES),
     }
 
@@ -28,6 +30,8 @@ def _table(tombstone_days: int) -> dict[str, str]:
     return {
         "cleanup.policy": "compact",
         "delete.retention.ms": str(tombstone_days * DAY_MS),
+        # What a later record or a tombstone replaced is gone after so long, however little is written.
+        "max.compaction.lag.ms": str(7 * DAY_MS),
         "max.message.bytes": str(2 * MAX_EVENT_BYTES),
     }
 

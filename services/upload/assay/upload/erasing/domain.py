@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from assay.contracts.topics import ALL, DAY_MS
+from assay.contracts.topics import ALL
 
-# A segment of the log goes as a whole, once its newest record is old enough; Kafka begins a new one each week, if the
-# topic does not say otherwise.
-SEGMENT_MS = 7 * DAY_MS
+# A segment of a log goes as a whole, once its newest record is old enough. From a compacted topic a report is gone when
+# its tombstone is compacted; that names the file and says nothing of it.
 LOG_KEPT = timedelta(
     milliseconds=max(
-        int(topic.config.get("retention.ms", topic.config.get("delete.retention.ms", "0")))
-        + int(topic.config.get("segment.ms", SEGMENT_MS))
+        int(topic.config["retention.ms"]) + int(topic.config["segment.ms"])
+        if topic.config["cleanup.policy"] == "delete"
+        else int(topic.config["max.compaction.lag.ms"])
         for topic in ALL
     )
 )
