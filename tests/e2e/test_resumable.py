@@ -18,8 +18,9 @@ from support.product import SAMPLES, Product
 from support.uploads import large_jpeg
 from tusclient.client import TusClient
 
+ROOT = Path(__file__).parents[2]
 MIB = 1024 * 1024
-LARGE = 128 * MIB
+LARGE = 96 * MIB
 CHUNK = 20 * MIB
 
 
@@ -141,6 +142,25 @@ def test_tuspy_goes_on_at_the_other_replica(product: Product, large: Path) -> No
     last = uploader.request
     assert last is not None
     assert_examined(product, last.response_headers["assay-file-id"], large)
+
+
+def test_the_page_sends_in_pieces_and_goes_on_at_the_other_replica(product: Product, large: Path) -> None:
+    """The page's own code, run by Node; a browser is what only people have here."""
+    sending = tus_js.start(
+        tus_js.FOLDER / "page.mjs",
+        path=str(large),
+        page=str(ROOT / "web" / "sending.js"),
+        url=product.url,
+        token=product.token,
+    )
+    kill_in_the_middle(product)
+    result = tus_js.result_of(sending)
+    assert (result["told"][0], result["left"]) == (0, 0)
+    assert len(result["told"]) >= LARGE // (16 * MIB)
+    assert_examined(product, result["uploaded"]["file_id"], large)
+    page = httpx.get(f"{product.url}/sending.js")
+    assert (page.status_code, "sendLarge" in page.text) == (200, True)
+    assert "javascript" in page.headers["content-type"]
 
 
 def test_parts_go_straight_to_storage(product: Product) -> None:
