@@ -230,8 +230,16 @@ async def test_a_killed_process_frees_its_key_and_makes_no_file_twice(
     (announced,) = await storage.files(owner)
     assert_problem(await post(owner, key, request(), url=replica.url), 409, "idempotency_key_in_use")
 
+    other = jpeg(), jpeg()
+
     async def is_free() -> bool:
-        return (await post(owner, key, request(), url=replica.url)).status_code != 409
+        """Another request with the key finds that it is none of its own, and leaves nothing behind."""
+        forced = ("force", None, [b"true"])
+        answer = await post(owner, key, form(forced, *(("file", "a.jpg", [each]) for each in other)), url=replica.url)
+        if answer.status_code == 409:
+            return False
+        assert_problem(answer, 422, "idempotency_key_reused")
+        return True
 
     await eventually(is_free)
     answer = await post(owner, key, request(), url=replica.url)

@@ -1,6 +1,6 @@
 """Taking files in: store the bytes, then announce the file."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -85,9 +85,11 @@ class UploadService:
         """
         await self._admission.admit_file(owner_id, size)
         received, options = await self._store_files(owner_id, form)
-        return [
-            each if isinstance(each, Problem) else await self._announce_or_discard(each, options) for each in received
-        ]
+
+        async def announce(_: int, file: StoredFile) -> Outcome:
+            return await self._announce_or_discard(file, options)
+
+        return await self._announce_each(received, announce)
 
     async def receive_once(self, owner_id: str, form: Form, size: int, key: str) -> list[Outcome]:
         """As `receive`; sent again with the same key, the request has no further effect and the same outcomes.
@@ -107,10 +109,11 @@ class UploadService:
         try:
             await self._admission.admit_file(owner_id, size)
             received, options = await self._store_files(owner_id, form)
-            outcomes = [
-                each if isinstance(each, Problem) else await self._announce_once(each, options, claim, position)
-                for position, each in enumerate(received)
-            ]
+
+            async def announce(position: int, file: StoredFile) -> Outcome:
+                return await self._announce_once(file, options, claim, position)
+
+            outcomes = await self._announce_each(received, announce)
         except BaseException:
             await self._keys.give_up(claim)
             raise
@@ -118,6 +121,23 @@ class UploadService:
             await self._keys.finish(claim, fingerprint.hexdigest(), outcomes)
         else:
             await self._keys.give_up(claim)
+        return outcomes
+
+    async def _announce_each(
+        self,
+        received: Sequence[StoredFile | RefusedFileError],
+        announce: Callable[[int, StoredFile], Awaitable[Outcome]],
+    ) -> list[Outcome]:
+        """Announce what was stored, in order. Raises what `announce` raises; the others are then thrown away."""
+        outcomes: list[Outcome] = []
+        try:
+            for position, each in enumerate(received):
+                outcomes.append(each if isinstance(each, Problem) else await announce(position, each))
+        except BaseException:
+            for each in received[len(outcomes) :]:
+                if isinstance(each, StoredFile):
+                    await self._sweeper.discard(each.file_id)
+            raise
         return outcomes
 
     async def _announce_once(self, file: StoredFile, options: Options, claim: Claim, position: int) -> Outcome:
