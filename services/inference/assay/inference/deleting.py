@@ -79,6 +79,8 @@ class DeletionFeed:
                 self._path.unlink(missing_ok=True)
             except (KafkaError, TimeoutError, OSError) as error:
                 log.warning("deletions_not_read", reason=str(error) or type(error).__name__)
+            except Exception as error:  # a defect here must not leave a worker deaf
+                log.error("deletions_failed", exc_info=error)
             await asyncio.sleep(RETRY_S)
 
     async def _read(self) -> None:
