@@ -76,7 +76,9 @@ def test_reference_tables_come_from_the_code(product: Product) -> None:
     settings = product.command("reference", "settings").stdout
     assert "| ASSAY_KAFKA__BOOTSTRAP_SERVERS |" in settings
     assert "| ASSAY_SCALE__UPLOAD |" in settings
-    assert "| not_found | 404 |" in product.command("reference", "errors").stdout
+    errors = product.command("reference", "errors").stdout
+    for code, status in (("not_found", 404), ("queue_too_old", 429), ("idempotency_key_in_use", 409)):
+        assert f"| {code} | {status} |" in errors
     assert "assay_http_request_seconds" in product.command("reference", "metrics").stdout
 
 

@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from importlib.util import find_spec
+from pkgutil import iter_modules
 
 from assay.shared.reference import reference
 from assay.shared.settings import describe
@@ -48,7 +49,10 @@ def metrics() -> Rows:
 
 
 def _import_all(module: str) -> None:
+    """The modules of this name: a service's own, and those of the packages in it."""
     for service in SERVICES:
-        name = f"assay.{service}.{module}"
-        if find_spec(name) is not None:
-            import_module(name)
+        package = import_module(f"assay.{service}")
+        parts = (each.name for each in iter_modules(package.__path__) if each.ispkg)
+        for name in (f"assay.{service}", *(f"assay.{service}.{part}" for part in parts)):
+            if find_spec(f"{name}.{module}") is not None:
+                import_module(f"{name}.{module}")
