@@ -1,5 +1,6 @@
 """MinIO in the place of SeaweedFS, where ASSAY_TEST_S3=minio: the same tests, on the object store of compose.yaml."""
 
+import base64
 import os
 from pathlib import Path
 
@@ -33,6 +34,8 @@ class MinIO(SeaweedFS):
                 folder,
                 MINIO_ROOT_USER=self._credentials.s3_access_key_id,
                 MINIO_ROOT_PASSWORD=self._credentials.s3_secret_access_key,
+                # So that it encrypts where it is asked to.
+                MINIO_KMS_SECRET_KEY=f"tests:{base64.b64encode(bytes(range(32))).decode()}",
                 MINIO_BROWSER="off",
                 MINIO_UPDATE="off",
                 GOMEMLIMIT="384MiB",

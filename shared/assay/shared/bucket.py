@@ -80,19 +80,25 @@ def check_encryption(client: "S3Client", bucket: str, encryption: str) -> None:
 
 
 def keep_tidy(client: "S3Client", bucket: str) -> None:
-    """Add our lifecycle rules to those that the bucket has. A store that knows none is told of, and no error."""
+    """Add our lifecycle rules to those that the bucket has. What a store does not know is told of, and no error."""
+    present: list[Any] = []
     try:
         try:
-            present: list[Any] = list(client.get_bucket_lifecycle_configuration(Bucket=bucket).get("Rules", []))
+            present = list(client.get_bucket_lifecycle_configuration(Bucket=bucket).get("Rules", []))
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
                 raise
-            present = []
-        known = {each.get("ID") for each in present}
-        missing = [each for each in RULES if each["ID"] not in known]
-        if missing:
-            rules: Any = [*present, *missing]
-            client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
-            log.info("bucket_lifecycle_set", bucket=bucket, rules=[each["ID"] for each in missing])
     except (ClientError, BotoCoreError) as error:
         log.warning("bucket_lifecycle_not_set", bucket=bucket, reason=str(error))
+        return
+    known = {each.get("ID") for each in present}
+    # One by one: a store may know the one kind and refuse the other.
+    for rule in (each for each in RULES if each["ID"] not in known):
+        rules: Any = [*present, rule]
+        try:
+            client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+        except (ClientError, BotoCoreError) as error:
+            log.warning("bucket_lifecycle_not_set", bucket=bucket, rule=rule["ID"], reason=str(error))
+            continue
+        present = rules
+        log.info("bucket_lifecycle_set", bucket=bucket, rule=rule["ID"])

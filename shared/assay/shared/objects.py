@@ -323,26 +323,28 @@ class ObjectStore:
         """Delete an object. No error where there is none."""
         await self._call(self._client.delete_object, Bucket=self.bucket, Key=key)
 
-    async def erase(self, prefix: str) -> int:
+    async def erase(self, prefix: str, *, begun: Sequence[str] = ()) -> int:
         """Delete everything whose key begins so, unfinished multipart uploads and older versions too.
 
-        Returns how many objects there were. prefix: ends with a slash, so that it names a folder.
+        Returns how many objects there were. prefix: ends with a slash, so that it names a folder. begun: keys in it
+        whose multipart upload may be unfinished; some stores list these for whole keys only.
         """
         if not prefix.endswith("/"):
             raise ValueError(f"{prefix!r} does not end with a slash")
-        return await self._call(self._erase, prefix=prefix)
+        return await self._call(self._erase, prefix=prefix, begun=begun)
 
-    def _erase(self, prefix: str) -> int:
+    def _erase(self, prefix: str, begun: Sequence[str]) -> int:
         uploads = self._client.get_paginator("list_multipart_uploads")
-        for begun in uploads.paginate(Bucket=self.bucket, Prefix=prefix):
-            for each in begun.get("Uploads", []):
-                # Not every store keeps to the prefix.
-                if each["Key"].startswith(prefix):
-                    self._abort(each["Key"], each["UploadId"])
+        for beginning in (prefix, *begun):
+            for found in uploads.paginate(Bucket=self.bucket, Prefix=beginning):
+                for each in found.get("Uploads", []):
+                    # Not every store keeps to the prefix.
+                    if each["Key"].startswith(prefix):
+                        self._abort(each["Key"], each["UploadId"])
         count = 0
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
-            for found in page.get("Contents", []):
-                self._client.delete_object(Bucket=self.bucket, Key=found["Key"])
+            for stored in page.get("Contents", []):
+                self._client.delete_object(Bucket=self.bucket, Key=stored["Key"])
                 count += 1
         if self._is_versioned:
             for versions in self._client.get_paginator("list_object_versions").paginate(

@@ -21,6 +21,7 @@ from assay.shared.objects import ObjectStore
 from assay.shared.outbox import Outbox
 from assay.shared.problems import UnknownFileError
 from assay.upload import metrics
+from assay.upload.domain import object_key
 from assay.upload.erasing.domain import LOG_KEPT, DoomedFile, DueErasure, Erasure, Holdings, folder_of, parents_first
 from assay.upload.erasing.errors import DerivedFileError
 from assay.upload.erasing.repository import ErasureRepository
@@ -152,7 +153,7 @@ class Erasing:
         async with self._transaction() as session:
             # Files that were found inside and recorded behind the back of the deletion.
             await self._erase(session, await ErasureRepository(session).found_in(due.file_id))
-        count = await self._store.erase(folder_of(due.file_id))
+        count = await self._store.erase(folder_of(due.file_id), begun=[object_key(due.file_id)])
         metrics.ERASED_OBJECTS.inc(count)
         if count and due.sweeps:
             log.info("late_objects_erased", file_id=str(due.file_id), objects=count)
