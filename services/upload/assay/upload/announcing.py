@@ -92,8 +92,7 @@ class Announcer:
         run = self._run(accepted, options, moment, number=1)
         same_bytes = await files.same_bytes(file)
         await files.add_runs([(file.file_id, run)])
-        await self._outbox.add(session, uploaded, topics=(options.lane,))
-        await self._outbox.add(session, run.requested(file, same_bytes), topics=(options.lane,))
+        await self._outbox.add_all(session, [uploaded, run.requested(file, same_bytes)], topics=(options.lane,))
 
     async def _examine_again(
         self, session: AsyncSession, known: StoredFile, accepted: AcceptedFile, options: Options, moment: datetime

@@ -44,5 +44,6 @@ def build_consumer(broker: KafkaBroker, *, transaction: Transaction, publisher: 
         publisher=publisher,
         window=WINDOW,
         ordering=Ordering.PARTITION,
+        patient=True,
         waits_out=lambda error: consuming.is_outage(error) or database.is_outage(error),
     )
