@@ -156,3 +156,21 @@ async def test_a_holder_that_was_thought_dead_writes_nothing(
         assert " 423 " in head.splitlines()[0]
     assert await survivor.offset(upload) == offset + PART
     await assert_is_file(await go_on(survivor, upload, content), content, storage, tus.owner)
+
+
+async def test_a_replica_that_is_told_to_stop_keeps_what_it_has_heard(
+    victim: ServiceProcess, other: ServiceProcess, tus: Tus, storage: Storage
+) -> None:
+    """An update goes through the replicas while somebody sends."""
+    content = b"".join(large_jpeg(60 * MIB))
+    stopped = tus.at(victim.url)
+    upload = await stopped.create(len(content))
+    # More than the kernel holds: when it is sent, the replica has heard some of it.
+    async with stopped.sending(upload, 0, content[: 20 * MIB], len(content)) as (answer, _):
+        ending = asyncio.create_task(asyncio.to_thread(victim.stop))
+        head = (await asyncio.wait_for(answer.readuntil(b"\r\n\r\n"), 20)).decode()
+        assert await ending == 0
+    assert " 503 " in head.splitlines()[0]
+    survivor = tus.at(other.url)
+    assert await survivor.settled(upload) > 0
+    await assert_is_file(await go_on(survivor, upload, content), content, storage, tus.owner)

@@ -30,6 +30,7 @@ from assay.upload.erasing.background import BackgroundErasing
 from assay.upload.erasing.service import Erasing
 from assay.upload.idempotency.keys import IdempotencyKeys
 from assay.upload.resumable import wiring
+from assay.upload.resumable.body import Draining
 from assay.upload.retirement import Retirement
 from assay.upload.routes import build_router
 from assay.upload.runs import RunService
@@ -44,7 +45,7 @@ SOURCE = "/assay/upload"
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-def build(settings: Settings) -> FastAPI:
+def build(settings: Settings, draining: Draining) -> FastAPI:
     """Everything wired; nothing is connected before the app starts."""
     engine = database.build_engine(settings.database, schema=NAME)
     transaction = database.transactions(engine)
@@ -86,6 +87,7 @@ def build(settings: Settings) -> FastAPI:
         catalog=catalog,
         service=service,
         media_types=media_types,
+        draining=draining,
         admission=admission,
         authenticator=authenticator,
         settings=settings,
@@ -172,7 +174,8 @@ def main() -> None:
     settings = load(Settings)
     logs.install(NAME, settings.log)
     tracing.install(NAME, settings.traces)
-    http.serve(build(settings), settings.http)
+    draining = Draining()
+    http.serve(build(settings, draining), settings.http, before_drain=draining.begin)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 from starlette.requests import ClientDisconnect, Request
 
-from assay.shared.problems import MalformedBodyError
+from assay.shared.problems import MalformedBodyError, UnavailableError
 from assay.upload.errors import UploadStalledError
 from assay.upload.resumable.errors import UploadBusyError
 
@@ -16,16 +16,33 @@ Chunks = Callable[[Callable[[], bool]], AsyncIterator[bytes]]
 """Gives the bytes of a request. It is told how to learn whether another request waits."""
 
 
-def chunks_of(request: Request, idle_s: float) -> Chunks:
+class Draining:
+    """Whether this process was told to end: its requests then stop hearing, so that what they have heard is kept."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+
+    def begin(self) -> None:
+        """End all requests within seconds."""
+        self.is_on = True
+
+
+def chunks_of(request: Request, idle_s: float, draining: Draining) -> Chunks:
     """idle_s: a request that is silent for so long ends.
 
-    Iterating raises UploadStalledError, UploadBusyError where it gives way, MalformedBodyError where the client went.
+    Iterating raises UploadStalledError, UploadBusyError where it gives way, MalformedBodyError where the client went,
+    UnavailableError where the process is to end.
     """
 
     async def chunks(is_wanted: Callable[[], bool]) -> AsyncIterator[bytes]:
         stream = request.stream()
         silent = 0.0
         while True:
+            if draining.is_on:
+                raise UnavailableError(
+                    "This replica is being stopped. Ask for the offset, and go on from there.",
+                    headers={"Retry-After": "1"},
+                )
             wait = min(QUIET_S, idle_s - silent)
             try:
                 async with asyncio.timeout(wait):

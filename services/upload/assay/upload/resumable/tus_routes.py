@@ -14,7 +14,7 @@ from assay.shared.ids import new_id
 from assay.shared.problems import MEDIA_TYPE, InvalidRequestError, MethodNotAllowedError, Problem
 from assay.upload import metrics
 from assay.upload.resumable import headers
-from assay.upload.resumable.body import chunks_of
+from assay.upload.resumable.body import Draining, chunks_of
 from assay.upload.resumable.outcomes import Progress, check_open
 from assay.upload.resumable.schemas import UploadState
 from assay.upload.resumable.service import ResumableUploads
@@ -80,7 +80,12 @@ def _told(progress: Progress) -> dict[str, str]:
 
 
 def build_router(
-    *, uploads: ResumableUploads, authenticator: Authenticator, limits: LimitsSettings, public_url: str
+    *,
+    uploads: ResumableUploads,
+    draining: Draining,
+    authenticator: Authenticator,
+    limits: LimitsSettings,
+    public_url: str,
 ) -> APIRouter:
     """The routes of tus."""
     router = APIRouter(prefix=PATH, tags=["resumable uploads"])
@@ -110,7 +115,9 @@ def build_router(
     async def append(
         request: Request, principal: Principal, upload_id: UUID, offset: int, checksum: headers.Checksum | None
     ) -> Progress:
-        return await uploads.append(upload_id, principal.owner_id, offset, chunks_of(request, idle_s), checksum)
+        return await uploads.append(
+            upload_id, principal.owner_id, offset, chunks_of(request, idle_s, draining), checksum
+        )
 
     @router.post(
         "",

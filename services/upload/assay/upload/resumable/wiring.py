@@ -11,6 +11,7 @@ from assay.shared.objects import ObjectStore
 from assay.upload.admission.service import Admission
 from assay.upload.catalog import Catalog
 from assay.upload.resumable import presign_routes, tus_routes
+from assay.upload.resumable.body import Draining
 from assay.upload.resumable.finishing import Finisher
 from assay.upload.resumable.gate import Gate
 from assay.upload.resumable.leases import Leases
@@ -39,6 +40,7 @@ def build(
     catalog: Catalog,
     service: UploadService,
     media_types: MediaTypes,
+    draining: Draining,
     admission: Admission,
     authenticator: Authenticator,
     settings: Settings,
@@ -75,7 +77,11 @@ def build(
     return Resumable(
         routers=(
             tus_routes.build_router(
-                uploads=tus, authenticator=authenticator, limits=settings.limits, public_url=settings.public_url
+                uploads=tus,
+                draining=draining,
+                authenticator=authenticator,
+                limits=settings.limits,
+                public_url=settings.public_url,
             ),
             presign_routes.build_router(
                 uploads=presigned,
