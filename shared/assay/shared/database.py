@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import asyncpg
 from alembic import command
@@ -32,6 +32,8 @@ def build_engine(settings: DatabaseSettings, *, schema: str) -> AsyncEngine:
     engine = create_async_engine(
         settings.url.get_secret_value(),
         pool_size=settings.pool_size,
+        # The one used last: its server process has the statements prepared and its memory warm.
+        pool_use_lifo=True,
         max_overflow=0,
         connect_args={"server_settings": {"search_path": schema, "application_name": f"assay-{schema}"}},
     )
@@ -78,7 +80,20 @@ def transactions(engine: AsyncEngine) -> Transaction:
     return transaction
 
 
-def driver_transactions(engine: AsyncEngine) -> DriverTransaction:
+async def driver_of(session: AsyncSession) -> Driver:
+    """The driver's connection of a session whose transaction has begun."""
+    driver = (await (await session.connection()).get_raw_connection()).driver_connection
+    assert driver is not None
+    assert driver.is_in_transaction()
+    return driver
+
+
+def driver_transactions(
+    engine: AsyncEngine,
+    *,
+    isolation: Literal["read_committed", "repeatable_read"] = "read_committed",
+    readonly: bool = False,
+) -> DriverTransaction:
     """Opens transactions on the driver's own connections, taken from the engine's pool.
 
     For statements that run for every record: building one with SQLAlchemy takes longer than its answer.
@@ -89,7 +104,7 @@ def driver_transactions(engine: AsyncEngine) -> DriverTransaction:
         async with engine.connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
             assert driver is not None
-            async with driver.transaction():
+            async with driver.transaction(isolation=isolation, readonly=readonly):
                 yield driver
 
     return transaction

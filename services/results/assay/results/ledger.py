@@ -15,12 +15,14 @@ from uuid import UUID
 
 from assay.results import statements
 from assay.results.domain import TERMINAL
-from assay.results.statements import ROWS
+from assay.results.statements import rows_of
 from assay.results.tables import Analysis, Base, File, Run
 from assay.shared.database import Driver
 
 AnalysisKey = tuple[UUID, str]
 """Run and analyzer."""
+FEW_RUNS = 8
+"""Of so many, whole analyses are read at once: a lone upload's events come one by one, each waiting for each answer."""
 Row = TypeVar("Row", File, Run, Analysis)
 
 
@@ -65,12 +67,8 @@ class Ledger:
 
         more: files that are concerned as well, as an earlier FilesMissingError told. Raises FilesMissingError.
         """
-        concerned = wanted.file_ids.union(more)
-        concerned |= await _ids(driver, statements.ABOVE, concerned)
-        concerned |= await _inside(driver, wanted.may_go)
-        # `unnest` gives them in their order, and each is locked before the next one is given.
-        await driver.fetch(statements.LOCK, sorted({_lock_number(each) for each in concerned}))
-        ledger = cls(driver, concerned)
+        concerned = wanted.file_ids.union(more) | await _inside(driver, wanted.may_go)
+        ledger = cls(driver, await _ids(driver, statements.LOCK_WITH_WHOLES, concerned))
         await ledger._read(wanted)
         await ledger._check(wanted)
         return ledger
@@ -78,16 +76,19 @@ class Ledger:
     async def _read(self, wanted: Wanted) -> None:
         driver, ids = self._driver, list(self._locked)
         self._deleted.update(await _ids(driver, statements.DELETED, ids))
-        for known in await driver.fetch(statements.FILES, ids):
-            file = self._known(File, known)
+        for file in self._known(File, await driver.fetch(statements.FILES, ids)):
             self._files[file.file_id] = file
-        for known in await driver.fetch(statements.RUNS, ids):
-            self._keep_run(self._known(Run, known))
-        # Of those that are not spoken of, only how they stand: the rest of the row is read where a report needs it.
+        for run in self._known(Run, await driver.fetch(statements.RUNS, ids)):
+            self._keep_run(run)
         runs = {run.run_id for run in self._runs.values() if run.completed_at is None} | wanted.run_ids
         runs &= self._runs.keys()
         if not runs:
             return
+        if len(runs) <= FEW_RUNS:
+            for analysis in self._known(Analysis, await driver.fetch(statements.ANALYSES_OF_RUNS, list(runs))):
+                self._keep_analysis(analysis)
+            return
+        # Of those that are not spoken of, only how they stand: the rest of the row is read where a report needs it.
         for run_id, name, status in await driver.fetch(statements.STATUSES, list(runs)):
             self._of_run.setdefault(run_id, {})[name] = status
         spoken_of = [(run_id, name) for run_id, name in wanted.analyses if name in self._of_run.get(run_id, ())]
@@ -114,14 +115,14 @@ class Ledger:
         if not keys:
             return
         run_ids, names = zip(*keys, strict=True)
-        for known in await self._driver.fetch(statements.ANALYSES, run_ids, names):
-            self._keep_analysis(self._known(Analysis, known))
+        for analysis in self._known(Analysis, await self._driver.fetch(statements.ANALYSES, run_ids, names)):
+            self._keep_analysis(analysis)
 
-    def _known(self, table: type[Row], values: Mapping[str, Any]) -> Row:
-        of = ROWS[table]
-        row = table(**of.named(values))
-        self._before[row] = of.values(row)
-        return row
+    def _known(self, table: type[Row], rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+        of = rows_of(table)
+        known = of.objects(rows)
+        self._before.update((each, of.values(each)) for each in known)
+        return known
 
     def _keep_run(self, run: Run) -> None:
         self._runs[run.run_id] = run
@@ -243,11 +244,9 @@ class Ledger:
                 ends.note(file, self._runs.get(file.derived_run_id))
         if elsewhere:
             ends.over.update(await _ids(self._driver, statements.DELETED, elsewhere))
-            files = [
-                File(**ROWS[File].named(each)) for each in await self._driver.fetch(statements.FILES, list(elsewhere))
-            ]
+            files = rows_of(File).objects(await self._driver.fetch(statements.FILES, list(elsewhere)))
             begun = [file.derived_run_id for file in files if file.derived_run_id is not None]
-            ended = [Run(**ROWS[Run].named(each)) for each in await self._driver.fetch(statements.RUNS_BY_ID, begun)]
+            ended = rows_of(Run).objects(await self._driver.fetch(statements.RUNS_BY_ID, begun))
             runs = {run.run_id: run for run in ended}
             for file in files:
                 if file.derived_run_id is not None:
@@ -266,7 +265,7 @@ class Ledger:
         await self._upsert(Analysis, self._analyses.values())
 
     async def _upsert(self, table: type[Base], rows: Iterable[Base]) -> None:
-        of = ROWS[table]
+        of = rows_of(table)
         changed = [values for row in rows if (values := of.values(row)) != self._before.get(row)]
         if changed:
             await self._driver.executemany(of.upsert, [of.parameters(values) for values in changed])
@@ -290,14 +289,9 @@ class Ends:
 
 
 async def _ids(driver: Driver, statement: str, file_ids: Iterable[UUID]) -> set[UUID]:
-    return {file_id for (file_id,) in await driver.fetch(statement, list(file_ids))}
+    return {row[0] for row in await driver.fetch(statement, list(file_ids))}
 
 
 async def _inside(driver: Driver, file_ids: set[UUID]) -> set[UUID]:
     """The files that were found inside these, directly or not."""
     return await _ids(driver, statements.INSIDE, file_ids) if file_ids else set()
-
-
-def _lock_number(file_id: UUID) -> int:
-    """64 bits with sign, from the random end of the id. Two files that share them wait for each other, no more."""
-    return int.from_bytes(file_id.bytes[8:], "big", signed=True)

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from assay.contracts import Artifact, Verdict
 from assay.contracts.topics import ANALYSES, FILES, FILES_BULK
+from assay.results import statements
 from assay.results.arrivals import Arrivals
 from assay.results.domain import FINAL, TERMINAL
 from assay.results.errors import BadCursorError, UnknownArtifactError, UnknownRunError
@@ -29,15 +30,16 @@ from assay.results.schemas import (
     Stats,
     TopicPositions,
 )
-from assay.results.tables import Analysis, File, Position, RegisteredAnalyzer, Run
-from assay.results.views import Found, Views, artifacts_follow
+from assay.results.showing import show
+from assay.results.statements import rows_of
+from assay.results.tables import Analysis, File, RegisteredAnalyzer, Run
+from assay.results.views import Views, artifacts_follow
 from assay.shared.clock import now
-from assay.shared.database import driver_transactions
+from assay.shared.database import Driver, driver_of, driver_transactions
 from assay.shared.ids import made_at
 from assay.shared.problems import UnavailableError, UnknownFileError
 
 YOUNG = timedelta(seconds=30)
-DERIVED_SHOWN = 100
 SNAPSHOT_NEWEST = 100
 SNAPSHOT_UNFINISHED = 1000
 SNAPSHOT_TOPICS = (FILES, FILES_BULK, ANALYSES)
@@ -66,6 +68,7 @@ class Library:
     def __init__(self, *, engine: AsyncEngine, views: Views, arrivals: Arrivals) -> None:
         self._arrivals = arrivals
         self._driver = driver_transactions(engine)
+        self._seeing = driver_transactions(engine, isolation="repeatable_read", readonly=True)
         self._engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._views = views
 
@@ -78,8 +81,14 @@ class Library:
     async def file(self, owner_id: str, file_id: UUID) -> FileView:
         """One file. A young id is waited for, up to 5 s. Raises UnknownFileError."""
         await self._wait_for_young(owner_id, file_id)
-        async with self._reading() as session:
-            return (await self._show(session, [await self._find(session, owner_id, file_id)]))[0]
+        async with self._seeing() as driver:
+            return (await show(driver, self._views, [await self._look_up(driver, owner_id, file_id)]))[0]
+
+    async def _look_up(self, driver: Driver, owner_id: str, file_id: UUID) -> File:
+        for file in rows_of(File).objects(await driver.fetch(statements.FILES, [file_id])):
+            if file.owner_id == owner_id:
+                return file
+        raise UnknownFileError(NO_FILE)
 
     async def _find(self, session: AsyncSession, owner_id: str, file_id: UUID) -> File:
         file = await session.get(File, file_id)
@@ -101,50 +110,6 @@ class Library:
                     if await driver.fetchval(_IS_DECIDED, file_id, owner_id):
                         return
 
-    async def _show(self, session: AsyncSession, files: Sequence[File]) -> list[FileView]:
-        """Files with their newest run, its analyses and what was found inside; three queries, however many files."""
-        run_ids = [each.run_id for each in files if each.run_id is not None]
-        runs = {each.run_id: each for each in await session.scalars(select(Run).where(Run.run_id.in_(run_ids)))}
-        analyses: defaultdict[UUID, list[Analysis]] = defaultdict(list)
-        for analysis in await session.scalars(select(Analysis).where(Analysis.run_id.in_(run_ids))):
-            analyses[analysis.run_id].append(analysis)
-        derived = await self._found_inside(session, [each.file_id for each in files])
-        return [
-            self._views.file(
-                each,
-                runs.get(each.run_id) if each.run_id else None,
-                analyses[each.run_id] if each.run_id else [],
-                derived.get(each.file_id, []),
-            )
-            for each in files
-        ]
-
-    async def _found_inside(self, session: AsyncSession, file_ids: Sequence[UUID]) -> dict[UUID, list[Found]]:
-        """The first 100 files found inside each of these, as each analyzer last found them, with their scores."""
-        by_run = select(
-            File.file_id,
-            File.parent_file_id,
-            # Run ids are ordered by time. A later run of the parent finds the same files anew.
-            func.dense_rank()
-            .over(partition_by=(File.parent_file_id, File.derived_by), order_by=File.parent_run_id.desc())
-            .label("age"),
-        ).where(File.parent_file_id.in_(file_ids))
-        found = by_run.subquery()
-        number = func.row_number().over(partition_by=found.c.parent_file_id, order_by=found.c.file_id).label("number")
-        numbered = select(found.c.file_id, number).where(found.c.age == 1).subquery()
-        rows = await session.execute(
-            select(File, Run.score)
-            .join(numbered, numbered.c.file_id == File.file_id)
-            .outerjoin(Run, Run.run_id == File.run_id)
-            .where(numbered.c.number <= DERIVED_SHOWN)
-            .order_by(File.file_id)
-        )
-        shown: defaultdict[UUID, list[Found]] = defaultdict(list)
-        for child, score in rows:
-            if child.parent_file_id is not None:
-                shown[child.parent_file_id].append((child, score))
-        return shown
-
     async def files(
         self, owner_id: str, filters: Filters, *, limit: int, cursor: str | None, parent: UUID | None = None
     ) -> FilePage:
@@ -162,7 +127,7 @@ class Library:
                 await self._find(session, owner_id, parent)
             found = (await session.scalars(query.order_by(File.file_id.desc()).limit(limit + 1))).all()
             shown = found[:limit]
-            items = await self._show(session, shown)
+            items = await show(await driver_of(session), self._views, shown)
         return FilePage(items=items, next_cursor=_cursor(shown[-1].file_id) if len(found) > limit else None)
 
     async def run(self, owner_id: str, file_id: UUID, number: int) -> RunView:
@@ -269,12 +234,14 @@ class Library:
         """
         if file_id is not None:
             await self._wait_for_young(owner_id, file_id)
+            async with self._seeing() as driver:
+                return await self._snapshot(driver, [await self._look_up(driver, owner_id, file_id)])
         async with self._reading() as session:
-            if file_id is not None:
-                files: Sequence[File] = [await self._find(session, owner_id, file_id)]
-            else:
-                files = await self._newest_and_unfinished(session, owner_id)
-            return Snapshot(topics=await _topics(session), files=await self._show(session, files))
+            files = await self._newest_and_unfinished(session, owner_id)
+            return await self._snapshot(await driver_of(session), files)
+
+    async def _snapshot(self, driver: Driver, files: Sequence[File]) -> Snapshot:
+        return Snapshot(topics=await _topics(driver), files=await show(driver, self._views, files))
 
     async def _newest_and_unfinished(self, session: AsyncSession, owner_id: str) -> Sequence[File]:
         own = select(File).where(File.owner_id == owner_id, File.parent_file_id.is_(None)).order_by(File.file_id.desc())
@@ -284,17 +251,18 @@ class Library:
         return [together[file_id] for file_id in sorted(together, reverse=True)]
 
 
-async def _topics(session: AsyncSession) -> dict[str, TopicPositions]:
-    rows = (await session.scalars(select(Position))).all()
+async def _topics(driver: Driver) -> dict[str, TopicPositions]:
+    rows = await driver.fetch(statements.POSITIONS)
     topics = {}
     for topic in SNAPSHOT_TOPICS:
-        known = {row.partition: row for row in rows if row.topic == topic.name}
+        known = {row["partition"]: row for row in rows if row["topic"] == topic.name}
         if not known:
             raise UnavailableError("This service has not joined its group yet. Try again in a few seconds.")
         topics[topic.name] = TopicPositions(
-            id=next(iter(known.values())).topic_id,
+            id=next(iter(known.values()))["topic_id"],
             positions={
-                str(number): known[number].next_offset if number in known else 0 for number in range(topic.partitions)
+                str(number): known[number]["next_offset"] if number in known else 0
+                for number in range(topic.partitions)
             },
         )
     return topics

@@ -6,19 +6,22 @@ stays prepared, for any number of them.
 """
 
 import json
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import Table, inspect
 from sqlalchemy.dialects.postgresql import JSONB
 
 from assay.results.tables import Analysis, Base, DeletedFile, File, Run
 
+Row = TypeVar("Row", bound=Base)
 
-class Rows:
+
+class Rows(Generic[Row]):
     """How one table's rows become objects, and objects rows."""
 
-    def __init__(self, table: type[Base]) -> None:
+    def __init__(self, table: type[Row]) -> None:
+        self._table = table
         attributes = list(inspect(table).column_attrs)
         columns = [each.columns[0] for each in attributes]
         self._keys = [each.key for each in attributes]
@@ -34,9 +37,13 @@ class Rows:
             f"INSERT INTO {self.name} ({self.columns}) VALUES ({numbers}) ON CONFLICT ({key}) DO UPDATE SET {rest}"
         )
 
-    def named(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """A row as it was read, by the names that the object's constructor takes."""
-        return dict(zip(self._keys, row.values(), strict=True))
+    def columns_of(self, source: str) -> str:
+        """The columns, of a table or a subquery by this name."""
+        return ", ".join(f'{source}."{name}"' for name in self._names)
+
+    def objects(self, rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+        """Objects of rows as they were read: these columns, and none or some behind them."""
+        return [self._table(**dict(zip(self._keys, row.values(), strict=False))) for row in rows]
 
     def values(self, row: Base) -> tuple[Any, ...]:
         """An object's values, in the order of the columns."""
@@ -53,30 +60,41 @@ class Rows:
         )
 
 
-ROWS: dict[type[Base], Rows] = {table: Rows(table) for table in (File, Run, Analysis)}
+_ROWS: dict[type[Base], Rows[Any]] = {table: Rows(table) for table in (File, Run, Analysis)}
 
-LOCK = "SELECT count(pg_advisory_xact_lock(number)) FROM unnest($1::bigint[]) AS number"
+
+def rows_of(table: type[Row]) -> Rows[Row]:
+    """Of files, runs or analyses."""
+    return _ROWS[table]
+
 
 DELETED = f"SELECT file_id FROM {DeletedFile.__tablename__} WHERE file_id = ANY($1::uuid[])"
-FILES = f"SELECT {ROWS[File].columns} FROM files WHERE file_id = ANY($1::uuid[])"
-RUNS = f"SELECT {ROWS[Run].columns} FROM runs WHERE file_id = ANY($1::uuid[])"
-RUNS_BY_ID = f"SELECT {ROWS[Run].columns} FROM runs WHERE run_id = ANY($1::uuid[])"
+FILES = f"SELECT {rows_of(File).columns} FROM files WHERE file_id = ANY($1::uuid[])"
+RUNS = f"SELECT {rows_of(Run).columns} FROM runs WHERE file_id = ANY($1::uuid[])"
+RUNS_BY_ID = f"SELECT {rows_of(Run).columns} FROM runs WHERE run_id = ANY($1::uuid[])"
+ANALYSES_OF_RUNS = f"SELECT {rows_of(Analysis).columns} FROM analyses WHERE run_id = ANY($1::uuid[])"
 STATUSES = "SELECT run_id, analyzer, status FROM analyses WHERE run_id = ANY($1::uuid[])"
 ANALYSES = f"""
-    SELECT {ROWS[Analysis].columns} FROM analyses
+    SELECT {rows_of(Analysis).columns} FROM analyses
     WHERE (run_id, analyzer) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
 """
 
-ABOVE = """
+# A lock's number is the random end of the id. Two files that share it wait for each other, no more. The sorted subquery
+# gives them in their order, and each is locked before the next one is given.
+LOCK_WITH_WHOLES = """
     WITH RECURSIVE up AS (
-        SELECT parent_file_id FROM files WHERE file_id = ANY($1::uuid[]) AND parent_file_id IS NOT NULL
+        SELECT file_id FROM unnest($1::uuid[]) AS file_id
         UNION
-        SELECT parent.parent_file_id FROM files AS parent JOIN up ON parent.file_id = up.parent_file_id
-        WHERE parent.parent_file_id IS NOT NULL
+        SELECT file.parent_file_id FROM files AS file JOIN up ON file.file_id = up.file_id
+        WHERE file.parent_file_id IS NOT NULL
     )
-    SELECT parent_file_id FROM up
+    SELECT file_id, pg_advisory_xact_lock(number) FROM (
+        SELECT file_id, ('x' || right(replace(file_id::text, '-', ''), 16))::bit(64)::bigint AS number
+        FROM up ORDER BY number
+    ) AS sorted
 """
-"""The files that these were found in, directly or not."""
+"""Wait until nobody else changes anything about these files and those that they were found in, directly or not, and
+tell which they are. The locks end with the transaction."""
 
 INSIDE = """
     WITH RECURSIVE down AS (
@@ -88,8 +106,28 @@ INSIDE = """
 """
 """The files that were found inside these, directly or not."""
 
+WHOLES = "SELECT DISTINCT parent_file_id FROM files WHERE parent_file_id = ANY($1::uuid[])"
+"""Those of these files in which some were found."""
+
+# Run ids are ordered by time. A later run of the whole finds the same files anew.
+FOUND_INSIDE = f"""
+    WITH found AS (
+        SELECT
+            *, dense_rank() OVER (PARTITION BY parent_file_id, derived_by ORDER BY parent_run_id DESC) AS age
+        FROM files WHERE parent_file_id = ANY($1::uuid[])
+    ), numbered AS (
+        SELECT *, row_number() OVER (PARTITION BY parent_file_id ORDER BY file_id) AS number FROM found WHERE age = 1
+    )
+    SELECT {rows_of(File).columns_of("numbered")}, runs.score FROM numbered
+    LEFT JOIN runs ON runs.run_id = numbered.run_id
+    WHERE number <= $2 ORDER BY numbered.file_id
+"""
+"""The first files found inside each of these, as each analyzer last found them, with the score of their newest run."""
+
+POSITIONS = "SELECT topic, partition, topic_id, next_offset FROM positions"
+
 FORGET = (
-    *(f"DELETE FROM {ROWS[table].name} WHERE file_id = ANY($1::uuid[])" for table in (Analysis, Run, File)),
+    *(f"DELETE FROM {rows_of(table).name} WHERE file_id = ANY($1::uuid[])" for table in (Analysis, Run, File)),
     f"INSERT INTO {DeletedFile.__tablename__} SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING",
 )
 """Nothing but the mark remains."""

@@ -1,0 +1,46 @@
+"""Files with all that is shown of each: its newest run, that run's analyses, and what was found inside."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from uuid import UUID
+
+from assay.results import statements
+from assay.results.schemas import FileView
+from assay.results.statements import rows_of
+from assay.results.tables import Analysis, File, Run
+from assay.results.views import Found, Views
+from assay.shared.database import Driver
+
+DERIVED_SHOWN = 100
+
+
+async def show(driver: Driver, views: Views, files: Sequence[File]) -> list[FileView]:
+    """What is shown of these files; a few queries, however many they are."""
+    run_ids = [each.run_id for each in files if each.run_id is not None]
+    runs = {run.run_id: run for run in rows_of(Run).objects(await driver.fetch(statements.RUNS_BY_ID, run_ids))}
+    analyses: defaultdict[UUID, list[Analysis]] = defaultdict(list)
+    for analysis in rows_of(Analysis).objects(await driver.fetch(statements.ANALYSES_OF_RUNS, run_ids)):
+        analyses[analysis.run_id].append(analysis)
+    derived = await _found_inside(driver, [each.file_id for each in files])
+    return [
+        views.file(
+            each,
+            runs.get(each.run_id) if each.run_id else None,
+            analyses[each.run_id] if each.run_id else [],
+            derived.get(each.file_id, []),
+        )
+        for each in files
+    ]
+
+
+async def _found_inside(driver: Driver, file_ids: Sequence[UUID]) -> dict[UUID, list[Found]]:
+    """The first 100 files found inside each of these, as each analyzer last found them, with their scores."""
+    wholes = [file_id for (file_id,) in await driver.fetch(statements.WHOLES, file_ids)]
+    shown: defaultdict[UUID, list[Found]] = defaultdict(list)
+    if not wholes:
+        return shown
+    rows = await driver.fetch(statements.FOUND_INSIDE, wholes, DERIVED_SHOWN)
+    for row, child in zip(rows, rows_of(File).objects(rows), strict=True):
+        if child.parent_file_id is not None:
+            shown[child.parent_file_id].append((child, row["score"]))
+    return shown
