@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-minio test-images check format eval bench chaos requirements clean environment
+.PHONY: help up test proofs test-minio test-images check format eval bench chaos requirements clean environment
 
 help:  ## List the tasks
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-14s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -14,6 +14,9 @@ up: environment  ## Set up and run everything; prints the address when ready; Ct
 
 test: environment  ## Run all tests on real Kafka, S3 and PostgreSQL (ARGS="tests/embedded -k ports" for some)
 	@$(BIN)/pytest $(or $(ARGS),--numprocesses 2 --dist loadgroup)
+
+proofs: environment  ## Run the tests that are too slow for every run: kills between all steps, large transfers
+	@$(BIN)/pytest -m proof --timeout 600 $(ARGS)
 
 test-minio: environment  ## Run the object store's and the end-to-end tests on MinIO, built from source once
 	@sh infra/minio/build.sh

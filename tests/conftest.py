@@ -12,7 +12,7 @@ TESTS = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where two processes share the tests (pytest-xdist), a folder stays whole: its tests share what they started."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).parts[0]))
+        item.add_marker(pytest.mark.xdist_group(str(item.path.parent.relative_to(TESTS))))
 
 
 @pytest.fixture(scope="session")

@@ -430,6 +430,7 @@ def service_processes(product: Product) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.proof
 def test_killed_processes_finish_it_when_they_are_back(product: Product, lines: dict[str, str], tmp_path: Path) -> None:
     """results, a worker and an upload service die at the moment of the DELETE, by SIGKILL."""
     accepted = product.submit(picture(tmp_path, 3000))

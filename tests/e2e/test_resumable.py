@@ -18,6 +18,8 @@ from support.product import SAMPLES, Product
 from support.uploads import large_jpeg
 from tusclient.client import TusClient
 
+pytestmark = pytest.mark.proof
+
 ROOT = Path(__file__).parents[2]
 MIB = 1024 * 1024
 LARGE = 96 * MIB

@@ -18,6 +18,8 @@ from support.services import ServiceProcess
 from support.topics import Received, reading
 from support.uploads import Owner, Storage, eventually, jpeg
 
+pytestmark = pytest.mark.proof
+
 LEASE_S = 4
 LANES = ("assay.files", "assay.files.bulk")
 DELETED = b"assay.file.deleted.v1"

@@ -163,6 +163,7 @@ async def die_at(name: str, victims: Victims, owner: Owner, content: bytes) -> N
         pytest.fail(f"the process that was killed with {name!r} answered: {(await sending).text}")
 
 
+@pytest.mark.proof
 async def test_killed_between_any_two_steps_nothing_is_lost_and_nothing_left(
     victims: Victims, replica: ServiceProcess, environment: dict[str, str], storage: Storage
 ) -> None:

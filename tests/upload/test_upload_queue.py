@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from support.services import ServiceProcess, running_service
+from support.stacks import running_stack
 from support.topics import kafka_settings
 from support.uploads import Owner, Storage, eventually, form, jpeg, large_jpeg, manifest, publish
 from upload.test_upload_refusals import announce, assert_problem
@@ -13,16 +14,21 @@ from upload.test_upload_refusals import announce, assert_problem
 from assay.contracts.topics import FILES, FILES_BULK
 from assay.shared.kafka import connection
 
-AGE_S = 4.0
-BULK_AGE_S = 8.0
+AGE_S = 3.0
+BULK_AGE_S = 6.0
 BUSY, LEFT = "upload-test-busy", "upload-test-left"
 LONG = 9 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
-def impatient(
-    upload: ServiceProcess, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServiceProcess]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A stack of this module's own: the queue is one for all groups, also for those of other tests' workers."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack.environment("upload")
+
+
+@pytest.fixture(scope="module")
+def impatient(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     settings = {
         **environment,
         "ASSAY_SLOT": "5",
@@ -71,7 +77,7 @@ class Worker:
 
 
 @pytest.fixture
-async def busy(upload: ServiceProcess, owner: Owner, environment: dict[str, str]) -> AsyncIterator[Worker]:
+async def busy(owner: Owner, environment: dict[str, str]) -> AsyncIterator[Worker]:
     """An analyzer that has done all there is, and has no worker at the moment."""
     worker = Worker(environment, BUSY)
     await worker.has_done_all()

@@ -27,7 +27,7 @@ STEPS = {
     "after-commit": LENGTH,
 }
 # Six services start; on a busy machine that takes a while.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
