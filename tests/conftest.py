@@ -9,6 +9,7 @@ from support.stacks import RunningParts, running_stack
 TESTS = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where two processes share the tests (pytest-xdist), a folder stays whole: its tests share what they started."""
     for item in items:

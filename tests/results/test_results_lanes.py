@@ -6,6 +6,7 @@ from results.story import Client, Story
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from support.services import ServiceProcess
+from support.uploads import eventually
 
 from assay.contracts.topics import FILES_BULK
 from assay.shared.kafka import Publisher
@@ -22,16 +23,20 @@ async def test_a_backfill_that_waits_holds_up_nobodys_report(
         await asyncio.gather(*[await publisher.hand_over(each, topic=FILES_BULK.name) for each in requests])
     await story.say(story.uploaded(), story.requested("a-one"), story.completed("a-one"))
     results.start(wait=False)
-    written = text(
-        "SELECT (SELECT sum(next_offset) FROM positions WHERE topic = 'assay.files.bulk'), "
-        "EXISTS (SELECT 1 FROM runs WHERE file_id = :id AND report IS NOT NULL)"
-    ).bindparams(id=story.file_id)
-    async with asyncio.timeout(60), engine.connect() as connection:
-        while True:
-            [(bulk, is_reported)] = await connection.execute(written)
+    # Transactions have rising numbers: so many runs were written by those before the report's.
+    before = text(
+        "SELECT count(*) FROM runs AS bulk, runs AS mine WHERE bulk.owner_id = :owner AND mine.file_id = :id "
+        "AND mine.report IS NOT NULL AND bulk.xmin::text::bigint < mine.xmin::text::bigint"
+    ).bindparams(owner=client.owner, id=story.file_id)
+    reported = text("SELECT count(*) FROM runs WHERE file_id = :id AND report IS NOT NULL").bindparams(id=story.file_id)
+    async with engine.connect() as connection:
+
+        async def is_reported() -> bool:
             await connection.rollback()
-            if is_reported:
-                break
-            await asyncio.sleep(0.01)
+            return bool(await connection.scalar(reported))
+
+        await eventually(is_reported, seconds=60)
+        bulk = await connection.scalar(before)
+    assert bulk is not None
     assert bulk < WAITING / 2
     results.wait_ready()
