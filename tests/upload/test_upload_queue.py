@@ -14,6 +14,9 @@ from upload.test_upload_refusals import announce, assert_problem
 from assay.contracts.topics import FILES, FILES_BULK
 from assay.shared.kafka import connection
 
+# Seconds matter here, and each test has a stack of its own: not beside other tests.
+pytestmark = pytest.mark.proof
+
 AGE_S = 3.0
 BULK_AGE_S = 6.0
 BUSY, LEFT = "upload-test-busy", "upload-test-left"
