@@ -100,6 +100,19 @@ async def eventually(fact: Callable[[], Awaitable[bool]], seconds: float = 20.0)
             await asyncio.sleep(0.05)
 
 
+async def until_ready(url: str) -> None:
+    """Wait until a service that somebody else started answers that it is ready."""
+    async with httpx.AsyncClient(timeout=5) as client:
+
+        async def ready() -> bool:
+            try:
+                return (await client.get(f"{url}/readyz")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await eventually(ready, seconds=100)
+
+
 class Owner:
     """Somebody with a token."""
 

@@ -23,7 +23,7 @@ import pytest
 from support.proxies import StoppingProxy
 from support.services import ServiceProcess, free_port
 from support.topics import reading
-from support.uploads import Owner, Storage, eventually, form, jpeg, large_jpeg
+from support.uploads import Owner, Storage, eventually, form, jpeg, large_jpeg, until_ready
 
 from assay.contracts import FileUploaded, RunRequested, decode
 
@@ -132,18 +132,6 @@ async def victims(
         finally:
             parent.terminate()
             parent.wait(20)
-
-
-async def until_ready(url: str) -> None:
-    async with httpx.AsyncClient(timeout=5) as client:
-
-        async def ready() -> bool:
-            try:
-                return (await client.get(f"{url}/readyz")).status_code == 200
-            except httpx.TransportError:
-                return False
-
-        await eventually(ready, seconds=100)
 
 
 async def die_at(name: str, victims: Victims, owner: Owner, content: bytes) -> None:

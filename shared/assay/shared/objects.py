@@ -21,6 +21,7 @@ from assay.shared import bucket
 from assay.shared.settings import S3Settings
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3.client import S3Client
 
 T = TypeVar("T")
@@ -153,19 +154,21 @@ class ObjectStore:
         """The bytes of a small object. Raises ObjectMissingError, and RefusedError for one that is larger."""
 
         def get() -> bytes:
-            try:
-                body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
-            except ClientError as error:
-                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-                    raise ObjectMissingError(key) from error
-                raise
-            with body:
+            with self._body_of(key) as body:
                 data = body.read(at_most + 1)
             if len(data) > at_most:
                 raise RefusedError(f"{key} has more than {at_most} bytes")
             return data
 
         return await self._call(get)
+
+    def _body_of(self, key: str) -> "StreamingBody":
+        try:
+            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                raise ObjectMissingError(key) from error
+            raise
 
     async def copy(self, source: str, target: str) -> None:
         """Copy an object inside the store. Raises ObjectMissingError where there is none."""
@@ -289,13 +292,7 @@ class ObjectStore:
         """
 
         def read() -> None:
-            try:
-                body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
-            except ClientError as error:
-                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-                    raise ObjectMissingError(key) from error
-                raise
-            with body:
+            with self._body_of(key) as body:
                 for piece in body.iter_chunks(CHUNK):
                     if not is_wanted():
                         raise AbandonedError

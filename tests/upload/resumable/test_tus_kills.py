@@ -12,7 +12,7 @@ import httpx
 import pytest
 from support.services import ServiceProcess, free_port
 from support.tus import Tus
-from support.uploads import Owner, Storage, eventually, large_jpeg
+from support.uploads import Owner, Storage, eventually, large_jpeg, until_ready
 
 MIB = 1024 * 1024
 PART = 8 * MIB
@@ -50,18 +50,6 @@ def dying(
         finally:
             parent.terminate()
             parent.wait(20)
-
-
-async def until_ready(url: str) -> None:
-    async with httpx.AsyncClient(timeout=5) as client:
-
-        async def ready() -> bool:
-            try:
-                return (await client.get(f"{url}/readyz")).status_code == 200
-            except httpx.TransportError:
-                return False
-
-        await eventually(ready, seconds=100)
 
 
 async def test_another_replica_ends_what_the_killed_one_began(
