@@ -51,11 +51,21 @@ def test_ports_are_kept_and_chosen_again_where_taken(tmp_path: Path) -> None:
     ports.secure(["a", "b"])
     a, b = ports["a"], ports["b"]
     assert a != b
+    ports.release()
     with socket.create_server(("127.0.0.1", a)):
         again = Ports(home)
         again.secure(["a", "b"])
     assert again["a"] not in (a, b)
     assert again["b"] == b
+
+
+def test_two_stacks_that_start_at_once_never_choose_the_same_port(tmp_path: Path) -> None:
+    one, other = Ports(Home(tmp_path)), Ports(Home(tmp_path))
+    one.secure(["a"])
+    other.secure(["a"])  # nobody listens yet, and the first one's choice stands in the file
+    assert other["a"] != one["a"]
+    one.release()
+    other.release()
 
 
 def test_credentials_are_made_once_and_private(tmp_path: Path) -> None:

@@ -9,19 +9,24 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
+
+from assay.embedded.ports import claim_any
 
 READY_S = 100.0
 STOP_S = 20.0
 
 
+_claims: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, and that nobody else is given while these tests run."""
+    port, claim = claim_any()
+    _claims.append(claim)
+    return port
 
 
 class ServiceProcess:
@@ -94,7 +99,7 @@ class ServiceProcess:
 @contextmanager
 def running_service(name: str, environment: dict[str, str], folder: Path) -> Iterator[ServiceProcess]:
     """A service that is ready; stopped at the end."""
-    service = ServiceProcess(name, environment, folder / f"{name}-{free_port()}.log")
+    service = ServiceProcess(name, environment, folder / f"{name}-{uuid4()}.log")
     service.start()
     try:
         yield service

@@ -1,4 +1,9 @@
-"""The ports of the parts: chosen free at the first start, kept, and chosen again where one was taken."""
+"""The ports of the parts: chosen free at the first start, kept, and chosen again where one was taken.
+
+Seconds pass between choosing a port and a server's listening on it, and another stack of this machine chooses
+meanwhile. So a port is claimed: its namesake in UDP, which none of our servers uses, stays bound for as long as the
+stack runs. The system lets one process have it, and takes it back however that process ends.
+"""
 
 import random
 import socket
@@ -20,18 +25,36 @@ class Ports:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._ports = {name: port for name, port in home.read_json(_FILE).items() if isinstance(port, int)}
+        self._claims: dict[str, socket.socket] = {}
 
     def __getitem__(self, name: str) -> int:
         return self._ports[name]
 
     def secure(self, names: Sequence[str]) -> None:
-        """Give each name a port that is free now, the same as last time where possible."""
+        """Claim for each name a port that is free now, the same as last time where possible."""
         for name in names:
-            port = self._ports.get(name)
-            others = {self._ports[other] for other in names if other != name and other in self._ports}
-            if port is None or port in others or not is_free(port):
-                self._ports[name] = _choose(set(self._ports.values()))
+            if name not in self._claims:
+                port = self._ports.get(name)
+                claim = None if port is None else _claim(port)
+                if claim is None:
+                    self._ports[name], claim = claim_any()
+                self._claims[name] = claim
         self._home.write_json(_FILE, dict(self._ports))
+
+    def release(self) -> None:
+        """Leave the ports to others; the next `secure` asks for the same again."""
+        for claim in self._claims.values():
+            claim.close()
+        self._claims.clear()
+
+
+def claim_any() -> tuple[int, socket.socket]:
+    """A port that nobody has, and what keeps it from others until closed. Raises StackError where none is left."""
+    for port in random.sample(CHOICES, 500):
+        claim = _claim(port)
+        if claim is not None:
+            return port, claim
+    raise StackError(f"no free port found between {CHOICES.start} and {CHOICES.stop - 1} on {HOST}; stop some servers")
 
 
 def is_free(port: int) -> bool:
@@ -50,8 +73,14 @@ def next_free(port: int) -> int:
     return next(other for other in range(port + 1, 65536) if is_free(other))
 
 
-def _choose(taken: set[int]) -> int:
-    for port in random.sample(CHOICES, 500):
-        if port not in taken and is_free(port):
-            return port
-    raise StackError(f"no free port found between {CHOICES.start} and {CHOICES.stop - 1} on {HOST}; stop some servers")
+def _claim(port: int) -> socket.socket | None:
+    claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        claim.bind((HOST, port))
+    except OSError:
+        claim.close()
+        return None
+    if is_free(port):
+        return claim
+    claim.close()
+    return None

@@ -77,6 +77,8 @@ class Stack:
             part.tidy()
         if self._watchdog is not None:
             self._watchdog.stop()
+        if "ports" in vars(self):  # else it never came so far as to have some
+            self.ports.release()
         self.home.close()
 
     def __enter__(self) -> Self:
