@@ -105,17 +105,33 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 
 @pytest.fixture(scope="session")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDriver]:
-    """A stack with stand-in services that runs; a test that stops it starts it again."""
-    running = RunningDriver(tmp_path_factory.mktemp("embedded") / "home", ASSAY_LOG__LEVEL="debug")
-    running.start()
-    assert running.said(r"^assay: ready after"), running.printed
-    yield running
-    if running.process.poll() is None:
-        running.stop()
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDriver]:
+    """A stack with stand-in services, once for all tests: whether it runs is as the last one left it."""
+    driver = RunningDriver(tmp_path_factory.mktemp("embedded") / "home", ASSAY_LOG__LEVEL="debug")
+    driver.start()
+    yield driver
+    if driver.process.poll() is None:
+        driver.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
+def driver(installed: RunningDriver) -> RunningDriver:
+    """The same, running."""
+    if installed.process.poll() is not None:
+        installed.start()
+    assert installed.said(r"^assay: ready after"), installed.printed
+    return installed
+
+
+@pytest.fixture
+def stopped(installed: RunningDriver) -> RunningDriver:
+    """The same, not running."""
+    if installed.process.poll() is None:
+        installed.stop()
+    return installed
+
+
+@pytest.fixture
 def stack(driver: RunningDriver) -> Stack:
     """The addresses and credentials of the driver's parts, whatever other tests run on."""
     return Stack(driver.home)

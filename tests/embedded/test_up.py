@@ -176,8 +176,6 @@ def test_nothing_outlives_a_supervisor_that_is_killed_and_data_stays(driver: Run
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_everything_in_time(driver: RunningDriver, number: signal.Signals) -> None:
-    if driver.process.poll() is not None:
-        driver.start()
     family = driver.family()
     status, seconds = driver.stop(number)
     assert status == 0, driver.printed
@@ -186,10 +184,8 @@ def test_a_signal_ends_everything_in_time(driver: RunningDriver, number: signal.
     assert "Traceback" not in driver.printed
 
 
-def test_a_service_that_cannot_start_stops_the_start(driver: RunningDriver) -> None:
-    if driver.process.poll() is None:
-        driver.stop()
-    failing = RunningDriver(driver.home, {"results": ["exit", "3"]})
+def test_a_service_that_cannot_start_stops_the_start(stopped: RunningDriver) -> None:
+    failing = RunningDriver(stopped.home, {"results": ["exit", "3"]})
     failing.start()
     assert failing.process.wait(20) == 1
     assert failing.said(r"^assay: results-0 ended with status 3; its log is /\S+ and ends with: results cannot start$")
@@ -203,10 +199,8 @@ def test_a_service_that_cannot_start_stops_the_start(driver: RunningDriver) -> N
         ("ASSAY_DATABASE__URL", "assay: ASSAY_DATABASE__URL is set, but the embedded stack decides it itself; "),
     ],
 )
-def test_a_wrong_variable_stops_the_start(driver: RunningDriver, variable: str, line: str) -> None:
-    if driver.process.poll() is None:
-        driver.stop()
-    wrong = RunningDriver(driver.home, {"upload": []}, **{variable: "debug"})
+def test_a_wrong_variable_stops_the_start(stopped: RunningDriver, variable: str, line: str) -> None:
+    wrong = RunningDriver(stopped.home, {"upload": []}, **{variable: "debug"})
     wrong.start()
     assert wrong.process.wait(20) == 1
     assert wrong.said(f"^{line.replace('?', '[?]')}")
