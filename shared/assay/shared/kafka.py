@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, TopicAlreadyExistsError, for_code
 from aiokafka.partitioner import DefaultPartitioner
 from faststream.kafka import KafkaBroker
@@ -18,6 +19,7 @@ from assay.contracts import EVENTS, Event, encode, event_type
 from assay.contracts.topics import ALL, Topic
 from assay.shared import metrics, tracing
 from assay.shared.settings import KafkaSettings
+from assay.shared.topic_settings import add_missing
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +83,9 @@ def build_broker(settings: KafkaSettings, *, client_id: str) -> KafkaBroker:
 
 
 async def ensure_topics(settings: KafkaSettings, topics: Sequence[Topic] = ALL) -> None:
-    """Make the topics that are not there yet. Safe when several services start at once.
+    """Make the topics that are not there yet, and give older ones the settings that they lack.
+
+    Safe when several services start at once.
 
     Raises RuntimeError where an existing topic has another number of partitions: keys would change places.
     """
@@ -107,6 +111,14 @@ async def ensure_topics(settings: KafkaSettings, topics: Sequence[Topic] = ALL) 
                 raise RuntimeError(f"topic {topic.name} has {found} partitions, {topic.partitions} are needed")
     finally:
         await admin.close()
+    older = [topic for topic in topics if topic.name in existing and topic.config]
+    if older:
+        client = AIOKafkaClient(**connection(settings), client_id="assay-topics")
+        try:
+            await client.bootstrap()
+            await add_missing(client, older)
+        finally:
+            await client.close()
 
 
 async def _close(producer: AIOKafkaProducer) -> None:
