@@ -10,7 +10,7 @@ from support.product import Product, running_product
 MAX_FILE_BYTES = 200 * 1024 * 1024
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     home = tmp_path_factory.mktemp("product") / "home"
     with running_product(home, ASSAY_SCALE__UPLOAD="2", ASSAY_LIMITS__MAX_FILE_BYTES=str(MAX_FILE_BYTES)) as running:

@@ -104,7 +104,7 @@ def gone(processes: list[psutil.Process]) -> bool:
     return all(not process.is_running() or process.status() == psutil.STATUS_ZOMBIE for process in processes)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDriver]:
     """A stack with stand-in services, once for all tests: whether it runs is as the last one left it."""
     driver = RunningDriver(tmp_path_factory.mktemp("embedded") / "home", ASSAY_LOG__LEVEL="debug")

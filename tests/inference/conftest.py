@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from inference.lab import Lab
 from support import analyzers
 from support.services import ServiceProcess
 from support.stacks import RunningParts
 
 from assay.shared.kafka import ensure_topics
 from assay.shared.settings import KafkaSettings, S3Settings
+from inference.lab import Lab
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A PYTHONPATH on which the test analyzers are installed."""
     return analyzers.install(tmp_path_factory.mktemp("site"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def environment(stack: RunningParts, installed: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What a worker process needs."""
     return {
@@ -40,7 +40,7 @@ def block(lines: dict[str, str], prefix: str) -> dict[str, str]:
     return {name.removeprefix(prefix).lower(): value for name, value in lines.items() if name.startswith(prefix)}
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="package")
 async def lab(stack: RunningParts) -> AsyncIterator[Lab]:
     lines = stack.environment("inference")
     kafka = KafkaSettings.model_validate(block(lines, "ASSAY_KAFKA__"))
@@ -52,12 +52,12 @@ async def lab(stack: RunningParts) -> AsyncIterator[Lab]:
     await lab.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("traces") / "spans.ndjson"
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="package")
 async def worker(
     environment: dict[str, str], lab: Lab, traces: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ServiceProcess]:

@@ -6,13 +6,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from inference.lab import Lab
 from support.services import ServiceProcess
 
 from assay.contracts import FileDeleted
 from assay.inference.deleting import DeletionFeed
 from assay.shared.clock import now
 from assay.shared.ids import new_id
+from inference.lab import Lab
 
 LANES = ("assay.files", "assay.files.bulk")
 
@@ -59,6 +59,32 @@ async def test_it_hears_of_them_within_seconds_and_goes_on_where_it_was(lab: Lab
     await second.stop()
     assert again.lost == 0
     assert not file_ids & set(again.file_ids)
+
+
+async def test_what_another_process_noted_is_not_what_this_one_has_heard(lab: Lab, tmp_path: Path) -> None:
+    """Both share the note. One that has to connect anew goes on where it was itself."""
+    path, heard, other = tmp_path / "deletions.json", Heard(), Heard()
+    failures = 0
+
+    async def failing_once(file_ids: Collection[UUID]) -> None:
+        nonlocal failures
+        if not failures:
+            failures += 1
+            await lab.until_true(lambda: set(file_ids) <= set(other.file_ids), within_s=5)
+            await lab.until_true(lambda: path.read_text() != before, within_s=5)
+            raise OSError("a folder is away")
+        await heard.deleted(file_ids)
+
+    feeds = [DeletionFeed(lab.kafka, path, deleted=failing_once, lost=heard.was_lost), feed(lab, path, other)]
+    for each in feeds:
+        each.start()
+        await lab.until_true(path.exists, within_s=10)
+    before = path.read_text()
+    file_id = await delete(lab, LANES[0])
+    await lab.until_true(lambda: file_id in heard.file_ids, within_s=15)
+    for each in feeds:
+        await each.stop()
+    assert failures == 1
 
 
 @pytest.mark.parametrize("said", ["", "[]", "{}", '{"00000000-0000-0000-0000-000000000000": [1]}'])

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from notify.playing import PlayedFile
 from support.services import ServiceProcess, running_service
 from support.stacks import RunningParts
 
@@ -14,6 +13,7 @@ from assay.shared.auth import mint_token
 from assay.shared.ids import new_id
 from assay.shared.kafka import Publisher
 from assay.shared.settings import KafkaSettings
+from notify.playing import PlayedFile
 
 HEARTBEAT_S = 0.4
 
@@ -26,12 +26,12 @@ class Owner:
     token: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("traces")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kafka(stack: RunningParts) -> KafkaSettings:
     names = {"bootstrap_servers", "security_protocol", "sasl_mechanism", "sasl_username", "sasl_password"}
     lines = stack.environment("notify")
@@ -40,13 +40,13 @@ def kafka(stack: RunningParts) -> KafkaSettings:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def results(stack: RunningParts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     with running_service("results", stack.environment("results"), tmp_path_factory.mktemp("results")) as service:
         yield service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def notify_environment(stack: RunningParts, results: ServiceProcess, traces: Path) -> dict[str, str]:
     return {
         **stack.environment("notify"),
@@ -56,13 +56,13 @@ def notify_environment(stack: RunningParts, results: ServiceProcess, traces: Pat
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def notify(notify_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     with running_service("notify", notify_environment, tmp_path_factory.mktemp("notify")) as service:
         yield service
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="package")
 async def publisher(kafka: KafkaSettings, results: ServiceProcess) -> AsyncIterator[Publisher]:
     """results has made the topics."""
     publisher = Publisher(kafka, source="/assay/tests")

@@ -1,4 +1,4 @@
-"""A results service on the real parts, one for each test module; tests are kept apart by owners."""
+"""A results service on the real parts; tests are kept apart by owners."""
 
 import json
 import os
@@ -7,7 +7,6 @@ from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
-from results.story import Client, Story
 from sqlalchemy.ext.asyncio import AsyncEngine
 from support.services import ServiceProcess, free_port, running_service
 from support.stacks import RunningParts
@@ -18,11 +17,12 @@ from assay.shared import database
 from assay.shared.auth import mint_token
 from assay.shared.ids import new_id
 from assay.shared.kafka import Publisher
+from results.story import Client, Story
 
 PUBLIC_URL = "https://assay.example"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def results_environment(stack: RunningParts) -> dict[str, str]:
     port = str(free_port())
     return {
@@ -36,19 +36,19 @@ def results_environment(stack: RunningParts) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def settings(results_environment: dict[str, str]) -> Settings:
     with patch.dict(os.environ, results_environment):
         return Settings()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def results(results_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     with running_service("results", results_environment, tmp_path_factory.mktemp("results")) as service:
         yield service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def publisher(settings: Settings) -> AsyncIterator[Publisher]:
     publisher = Publisher(settings.kafka, source="/assay/tests")
     await publisher.start()
@@ -56,7 +56,7 @@ async def publisher(settings: Settings) -> AsyncIterator[Publisher]:
     await publisher.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     """The service's own tables, to compare them."""
     engine = database.build_engine(settings.database, schema=SCHEMA)

@@ -12,7 +12,7 @@ from assay.shared import backoff
 from assay.shared.kafka import Publisher, ensure_topics
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def publisher(stack: RunningParts) -> AsyncIterator[Publisher]:
     settings = kafka_settings(stack.environment())
     await ensure_topics(settings, [DEAD_LETTERS])

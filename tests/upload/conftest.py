@@ -13,7 +13,7 @@ SMALLER_BYTES = str(16 * 1024 * 1024)
 IDLE_TIMEOUT_S = 4
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def environment(stack: RunningParts) -> dict[str, str]:
     """What an upload process gets."""
     return {
@@ -25,7 +25,7 @@ def environment(stack: RunningParts) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def upload(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ServiceProcess]:
@@ -38,7 +38,7 @@ async def upload(
         yield service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def replica(
     upload: ServiceProcess, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServiceProcess]:

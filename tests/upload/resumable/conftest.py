@@ -10,7 +10,7 @@ from support.uploads import Owner
 LEASE_S = 2
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def resuming(environment: dict[str, str]) -> dict[str, str]:
     """What both get."""
     return {
@@ -21,7 +21,7 @@ def resuming(environment: dict[str, str]) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def one(
     upload: ServiceProcess, resuming: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServiceProcess]:
@@ -31,7 +31,7 @@ def one(
         yield service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def other(
     upload: ServiceProcess, resuming: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServiceProcess]:
