@@ -24,6 +24,7 @@ from bench.queues import latency, throughput, throughput_heavy
 from bench.results import results_persist
 from bench.rows import Row, keep, show
 from bench.scale import Scale
+from bench.uploads import UPLOADS, uploads
 from bench.workplace import HOME, Workplace, workplace
 
 Measure = Callable[[Workplace], Coroutine[None, None, list[Row]]]
@@ -37,6 +38,7 @@ MEASURES: dict[tuple[str, ...], Measure] = {
     ("engine_batching_gain",): engine_batching_gain,
     OVERHEAD: overhead,
     ("interactive_under_backfill",): interactive_under_backfill,
+    UPLOADS: uploads,
     ("results_persist",): results_persist,
     ("celery_throughput", "karton_throughput"): throughput,
     ("celery_throughput_heavy", "karton_throughput_heavy"): throughput_heavy,

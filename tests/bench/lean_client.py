@@ -122,8 +122,14 @@ class LeanClient:
 
 def form(content: bytes) -> bytes:
     """A form with one file."""
+    head, tail = form_around()
+    return head + content + tail
+
+
+def form_around() -> tuple[bytes, bytes]:
+    """What stands before and behind the file in such a form."""
     head = (
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="bench.jpg"\r\n'
         "Content-Type: image/jpeg\r\n\r\n"
     )
-    return head.encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode()
+    return head.encode(), f"\r\n--{BOUNDARY}--\r\n".encode()

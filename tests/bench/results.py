@@ -7,7 +7,6 @@ service wrote into a table of the same shape, 500 in a statement, each in a tran
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from assay.contracts import AnalysisCompleted, AnalysisStarted, Event, Evidence,
 from assay.shared.clock import now
 from assay.shared.ids import new_id
 from assay.shared.kafka import Publisher, ensure_topics
+from bench.processes import cpu_s
 from bench.rows import Aim, Row
 from bench.workplace import Workplace
 
@@ -31,7 +31,6 @@ PLAN = ("bench-one", "bench-two", "bench-three", "bench-four")
 OWNERS = 20
 AT_ONCE = 500
 PATIENCE_S = 900.0
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 async def results_persist(place: Workplace) -> list[Row]:
@@ -139,7 +138,7 @@ async def _watch(service: ServiceProcess, dsn: str, verdicts: int) -> Run:
     try:
         async with asyncio.timeout(PATIENCE_S):
             began = await until("SELECT sum(next_offset) > 0 FROM results.positions", 0.01)
-            began_cpu = _cpu_s(service.pid)
+            began_cpu = cpu_s(service.pid)
             # A cheap question until all is read, though perhaps not written in this order.
             await until(
                 f"SELECT sum(next_offset) >= {2 * verdicts} FROM results.positions "  # noqa: S608  # a number
@@ -148,12 +147,12 @@ async def _watch(service: ServiceProcess, dsn: str, verdicts: int) -> Run:
             ended = await until(
                 f"SELECT count(*) >= {verdicts} FROM results.analyses WHERE status = 'completed'"  # noqa: S608
             )
-            cpu_s = _cpu_s(service.pid) - began_cpu
+            used_s = cpu_s(service.pid) - began_cpu
             reported = await until(
                 "SELECT NOT EXISTS (SELECT 1 FROM results.runs WHERE report IS NULL) "
                 "AND NOT EXISTS (SELECT 1 FROM results.outbox)"
             )
-            return Run(ended - began, reported - began, cpu_s)
+            return Run(ended - began, reported - began, used_s)
     finally:
         await connection.close()
 
@@ -189,9 +188,3 @@ async def _bare(environment: dict[str, str]) -> float:
 
 def _dsn(environment: dict[str, str]) -> str:
     return environment["ASSAY_DATABASE__URL"].replace("+asyncpg", "")
-
-
-def _cpu_s(pid: int) -> float:
-    """Processor seconds of a process so far, its children's not counted."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS

@@ -46,6 +46,10 @@ class Scale:
     """Records of the parallel consumer's rows."""
     verdicts: int = 100_000
     """Verdicts that results persists."""
+    large: int = 1024
+    """MiB of a large file to upload."""
+    small: int = 1000
+    """Small files to upload, in each of three rounds."""
     picture: str = "1280x960"
     """Pixels of the pictures."""
     settings: str = "8/1/1 8/2/1 16/1/2 32/2/2"
