@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -154,7 +155,7 @@ class ObjectStore:
         """The bytes of a small object. Raises ObjectMissingError, and RefusedError for one that is larger."""
 
         def get() -> bytes:
-            with self._body_of(key) as body:
+            with closing(self._body_of(key)) as body:
                 data = body.read(at_most + 1)
             if len(data) > at_most:
                 raise RefusedError(f"{key} has more than {at_most} bytes")
@@ -163,6 +164,7 @@ class ObjectStore:
         return await self._call(get)
 
     def _body_of(self, key: str) -> "StreamingBody":
+        """To be closed: as a context manager it gives what lies below it, which tells nothing of its length."""
         try:
             return self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
         except ClientError as error:
@@ -271,6 +273,22 @@ class ObjectStore:
                 raise PartMissingError(f"{key}: {code}") from error
             raise
 
+    async def parts(self, key: str, upload_id: str) -> dict[int, tuple[str, int]]:
+        """Etag and size of each part that was sent so far, by number; none where there is no such upload (any more)."""
+
+        def listed() -> dict[int, tuple[str, int]]:
+            pages = self._client.get_paginator("list_parts").paginate(Bucket=self.bucket, Key=key, UploadId=upload_id)
+            try:
+                return {
+                    each["PartNumber"]: (each["ETag"], each["Size"]) for page in pages for each in page.get("Parts", [])
+                }
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "NoSuchUpload":
+                    return {}
+                raise
+
+        return await self.in_thread(listed)
+
     def part_link(self, key: str, upload_id: str, number: int, *, size: int, seconds: int) -> str:
         """An address to which anybody may PUT this part, of exactly `size` bytes, for so long."""
         return self._public.generate_presigned_url(
@@ -292,7 +310,7 @@ class ObjectStore:
         """
 
         def read() -> None:
-            with self._body_of(key) as body:
+            with closing(self._body_of(key)) as body:
                 for piece in body.iter_chunks(CHUNK):
                     if not is_wanted():
                         raise AbandonedError
