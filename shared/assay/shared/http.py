@@ -68,9 +68,11 @@ class App(FastAPI):
     """A FastAPI app whose OpenAPI also lists error codes, settings and metrics, as `x-assay`."""
 
     def openapi(self) -> dict[str, Any]:
-        document = super().openapi()
-        document.setdefault("x-assay", reference())
-        return document
+        if self.openapi_schema is None:
+            document = super().openapi()
+            document["x-assay"] = reference()
+            problems.describe(document)
+        return super().openapi()
 
 
 def build_app(*, title: str, routers: Sequence[APIRouter], health: Health, lifespan: Lifespan) -> FastAPI:

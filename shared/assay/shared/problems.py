@@ -13,6 +13,25 @@ from assay.shared.tracing import current_trace_id
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "title": "Problem",
+    "description": "RFC 9457. `code` is stable; `detail` is for a person.",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+        "trace_id": {"type": ["string", "null"]},
+    },
+}
+"""What OpenAPI documents have as `#/components/schemas/Problem`."""
+ANSWER: dict[str, Any] = {
+    "description": "A problem, with a stable `code`",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
 
 
 class Problem(Exception):
@@ -80,6 +99,26 @@ def catalogue() -> list[type[Problem]]:
         return [each for child in parent.__subclasses__() for each in (child, *below(child))]
 
     return sorted((each for each in below(Problem) if "code" in vars(each)), key=lambda each: each.code)
+
+
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For the `responses` of a route: the statuses with which it tells of problems."""
+    return dict.fromkeys(statuses, ANSWER)
+
+
+def describe(document: dict[str, Any]) -> None:
+    """Let an OpenAPI document say what is answered to a request of another form than it describes: a problem.
+
+    FastAPI writes an answer of its own there, which `install` has replaced.
+    """
+    for item in document.get("paths", {}).values():
+        for operation in item.values():
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                operation["responses"]["422"] = ANSWER
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = SCHEMA
 
 
 def as_body(problem: Problem) -> dict[str, Any]:

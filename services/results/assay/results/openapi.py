@@ -5,27 +5,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from assay.shared import problems
+
 Document = dict[str, Any]
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-_PROBLEM = {
-    "type": "object",
-    "title": "Problem",
-    "description": "RFC 9457. `code` is stable; `detail` is for a person.",
-    "required": ["type", "title", "status", "code", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string"},
-        "detail": {"type": "string"},
-        "trace_id": {"type": ["string", "null"]},
-    },
-}
-_PROBLEM_ANSWER = {
-    "description": "A problem",
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
 
 
 def merge(documents: Mapping[str, Document], *, server: str) -> Document:
@@ -44,7 +28,7 @@ def merge(documents: Mapping[str, Document], *, server: str) -> Document:
         "security": [{"bearer": []}, {"session": []}],
         "paths": {},
         "components": {
-            "schemas": {"Problem": _PROBLEM},
+            "schemas": {"Problem": problems.SCHEMA},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "assay_session"},
@@ -60,7 +44,7 @@ def merge(documents: Mapping[str, Document], *, server: str) -> Document:
         answers = operation[2].setdefault("responses", {})
         # FastAPI promises its own form of validation errors; here they are problems like all others.
         answers.pop("422", None)
-        answers.setdefault("default", _PROBLEM_ANSWER)
+        answers.setdefault("default", problems.ANSWER)
     schemas = merged["components"]["schemas"]
     for name in [name for name in schemas if name.endswith(("HTTPValidationError", "ValidationError"))]:
         del schemas[name]

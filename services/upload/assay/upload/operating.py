@@ -1,6 +1,6 @@
 """HTTP entry points about runs and analyzers."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -8,17 +8,12 @@ from pydantic import AwareDatetime
 
 from assay.contracts.analyzers import ANALYZER_NAME
 from assay.shared.auth import Authenticator, Principal
-from assay.shared.problems import MEDIA_TYPE
+from assay.shared.problems import answers
 from assay.upload.backfill import PAGE, Backfill, Selection
 from assay.upload.catalog import Catalog
 from assay.upload.retirement import Retirement
 from assay.upload.runs import RunService, Wish
 from assay.upload.schemas import BackfillPage, InternalRunRequest, RequestedRun, RetiredAnalyzer, RunRequest
-
-_PROBLEM: dict[str, Any] = {
-    "description": "A problem, with a stable `code`",
-    "content": {MEDIA_TYPE: {"schema": {"type": "object"}}},
-}
 
 Name = Annotated[str, Path(pattern=ANALYZER_NAME, max_length=64)]
 MediaType = Annotated[
@@ -45,7 +40,7 @@ def build_router(
         "/api/v1/files/{file_id}/runs",
         tags=["upload"],
         status_code=202,
-        responses=dict.fromkeys((401, 404, 413, 415, 422, 429, 503), _PROBLEM),
+        responses=answers(400, 401, 403, 404, 413, 415, 422, 429, 503),
         summary="Have a file examined again",
     )
     async def request_run(
@@ -68,7 +63,7 @@ def build_router(
         "/api/v1/analyzers/{name}/backfill",
         tags=["analyzers"],
         status_code=202,
-        responses=dict.fromkeys((401, 403, 404, 422, 503), _PROBLEM),
+        responses=answers(401, 403, 404, 422, 429, 503),
         summary="Have older files examined by an analyzer",
     )
     async def backfill_page(
@@ -98,7 +93,7 @@ def build_router(
     @router.delete(
         "/api/v1/analyzers/{name}",
         tags=["analyzers"],
-        responses=dict.fromkeys((401, 403, 404, 503), _PROBLEM),
+        responses=answers(401, 403, 404, 422, 503),
         summary="Retire an analyzer",
     )
     async def retire(caller: Operator, name: Name) -> RetiredAnalyzer:

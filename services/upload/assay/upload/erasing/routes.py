@@ -1,19 +1,14 @@
 """HTTP entry points of erasing."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
 
 from assay.shared.auth import Authenticator, Principal
-from assay.shared.problems import MEDIA_TYPE
+from assay.shared.problems import answers
 from assay.upload.erasing.schemas import ErasedFile, OwnersFiles
 from assay.upload.erasing.service import Erasing
-
-_PROBLEM: dict[str, Any] = {
-    "description": "A problem, with a stable `code`",
-    "content": {MEDIA_TYPE: {"schema": {"type": "object"}}},
-}
 
 OwnerName = Annotated[str, Path(min_length=1, max_length=1024, pattern=r"^[^\x00]+$", description="Whose files")]
 
@@ -28,7 +23,7 @@ def build_router(*, erasing: Erasing, authenticator: Authenticator) -> APIRouter
         "/files/{file_id}",
         tags=["upload"],
         status_code=202,
-        responses=dict.fromkeys((401, 404, 409, 422, 503), _PROBLEM),
+        responses=answers(401, 403, 404, 409, 422, 503),
         summary="Erase a file",
     )
     async def erase_file(caller: Caller, file_id: UUID) -> ErasedFile:
@@ -44,7 +39,7 @@ def build_router(*, erasing: Erasing, authenticator: Authenticator) -> APIRouter
         "/owners/{owner:path}/files",
         tags=["operations"],
         status_code=202,
-        responses=dict.fromkeys((401, 403, 422, 503), _PROBLEM),
+        responses=answers(401, 403, 422, 503),
         summary="Erase all that an owner has",
     )
     async def erase_owner(

@@ -1,14 +1,14 @@
 """HTTP entry points of uploads that go straight to storage."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from assay.shared.auth import Authenticator, Principal
 from assay.shared.ids import new_id
-from assay.shared.problems import MEDIA_TYPE, Problem, UnknownFileError
+from assay.shared.problems import Problem, UnknownFileError, answers
 from assay.upload import fields, metrics
 from assay.upload.catalog import Catalog
 from assay.upload.domain import Options
@@ -16,12 +16,6 @@ from assay.upload.resumable.presigning import PresignedUploads
 from assay.upload.resumable.schemas import CompleteRequest, PresignedUpload, PresignRequest
 from assay.upload.schemas import UploadedFile
 from assay.upload.settings import LimitsSettings
-
-_PROBLEM: dict[str, Any] = {
-    "description": "A problem, with a stable `code`",
-    "content": {MEDIA_TYPE: {"schema": {"type": "object"}}},
-}
-_PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 401, 403, 404, 410, 413, 415, 422, 423, 503), _PROBLEM)
 
 
 def build_router(
@@ -50,7 +44,10 @@ def build_router(
         )
 
     @router.post(
-        "/files:presign", status_code=201, responses=_PROBLEMS, summary="Get addresses to send a file's parts to"
+        "/files:presign",
+        status_code=201,
+        responses=answers(400, 401, 403, 413, 422, 429, 503),
+        summary="Get addresses to send a file's parts to",
     )
     async def presign(asked: PresignRequest, principal: Annotated[Principal, user]) -> PresignedUpload:
         """For clients that send straight to storage. PUT each part to its address, then complete the upload."""
@@ -73,7 +70,10 @@ def build_router(
         "/files:complete",
         status_code=202,
         response_model=UploadedFile,
-        responses={200: {"model": UploadedFile, "description": "Known content"}, **_PROBLEMS},
+        responses={
+            200: {"model": UploadedFile, "description": "Known content"},
+            **answers(400, 401, 403, 404, 410, 413, 415, 422, 423, 429, 503),
+        },
         summary="Make a file of the parts that were sent",
     )
     async def complete(asked: CompleteRequest, principal: Annotated[Principal, user]) -> JSONResponse:
