@@ -126,6 +126,33 @@ async def test_missing_parts_may_still_be_sent(sender: Sender, storage: Storage)
     assert (await sender.complete(presigned, parts)).status_code == 202
 
 
+async def test_a_client_that_lost_its_addresses_goes_on_with_new_ones(sender: Sender, storage: Storage) -> None:
+    content = b"".join(large_jpeg(33 * MIB))
+    presigned = await sender.presign(content)
+    first, *others = presigned["parts"]
+    assert len(others) == 2
+    async with httpx.AsyncClient(timeout=60) as client:
+        sent = await client.put(first["url"], content=content[: first["size"]])
+        # Not all of the second: it does not count as sent.
+        await client.put(others[0]["url"], content=b"x" * 1000)
+        state = (await sender.upload(presigned["upload_id"])).json()
+        assert [(each["number"], each["size"]) for each in state["parts"]] == [
+            (each["number"], each["size"]) for each in presigned["parts"]
+        ]
+        assert [each["etag"] for each in state["parts"]] == [sent.headers["etag"], None, None]
+        assert [each["url"] is None for each in state["parts"]] == [True, False, False]
+        offset = first["size"]
+        for part in state["parts"][1:]:
+            assert (await client.put(part["url"], content=content[offset : offset + part["size"]])).status_code == 200
+            offset += part["size"]
+    parts = (await sender.upload(presigned["upload_id"])).json()["parts"]
+    assert {each["url"] for each in parts} == {None}
+    completed = await sender.complete(presigned, [{"number": each["number"], "etag": each["etag"]} for each in parts])
+    assert completed.status_code == 202, completed.text
+    assert completed.json()["sha256"] == hashlib.sha256(content).hexdigest()
+    assert (await sender.upload(presigned["upload_id"])).json()["parts"] is None
+
+
 async def test_other_bytes_than_announced_are_refused(sender: Sender, storage: Storage) -> None:
     before = storage.keys()
     content = jpeg()

@@ -29,6 +29,7 @@ from assay.upload.erasing import routes as erasing_routes
 from assay.upload.erasing.background import BackgroundErasing
 from assay.upload.erasing.service import Erasing
 from assay.upload.idempotency.keys import IdempotencyKeys
+from assay.upload.memory import Memory
 from assay.upload.resumable import wiring
 from assay.upload.resumable.body import Draining
 from assay.upload.retirement import Retirement
@@ -63,6 +64,7 @@ def build(settings: Settings, draining: Draining) -> FastAPI:
     admission = Admission(quotas=quotas, queue=queue)
     keys = IdempotencyKeys(transaction=transaction, lease=settings.intent_lease)
     media_types = MediaTypes()
+    memory = Memory()
     service = UploadService(
         transaction=transaction,
         store=store,
@@ -78,6 +80,7 @@ def build(settings: Settings, draining: Draining) -> FastAPI:
         sweeper=sweeper,
         keys=keys,
         admission=admission,
+        memory=memory,
         limits=settings.limits,
     )
     authenticator = Authenticator(settings.auth)
@@ -89,6 +92,7 @@ def build(settings: Settings, draining: Draining) -> FastAPI:
         media_types=media_types,
         draining=draining,
         admission=admission,
+        memory=memory,
         authenticator=authenticator,
         settings=settings,
     )

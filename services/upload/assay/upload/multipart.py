@@ -105,7 +105,9 @@ class Form:
     witness: Callable[["Part | bytes"], None] | None = None
     """Sees all parts and all their bytes, those that nobody reads too."""
 
-    def __init__(self, body: AsyncIterator[bytes], boundary: bytes) -> None:
+    def __init__(self, body: AsyncIterator[bytes], boundary: bytes, length: int | None = None) -> None:
+        """length: bytes of the body, where its client has told it."""
+        self.length = length
         self._body = body
         self._events: deque[Any] = deque()  # a Part, then its bytes, then _END
         self._headers: dict[str, bytes] = {}

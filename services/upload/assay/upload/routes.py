@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from assay.shared.auth import Authenticator, Principal
-from assay.shared.problems import MEDIA_TYPE, MalformedBodyError, Problem
+from assay.shared.problems import MalformedBodyError, Problem, answers
 from assay.upload import metrics
 from assay.upload.admission.queue import Queue
 from assay.upload.admission.quotas import Quotas
@@ -69,11 +69,6 @@ _FORM_SCHEMA: dict[str, Any] = {
         },
     },
 }
-_PROBLEM: dict[str, Any] = {
-    "description": "A problem, with a stable `code`",
-    "content": {MEDIA_TYPE: {"schema": {"type": "object"}}},
-}
-_PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 401, 403, 408, 409, 413, 415, 422, 429, 503), _PROBLEM)
 
 
 async def _body(request: Request, limit: int, idle_s: float) -> AsyncIterator[bytes]:
@@ -128,7 +123,7 @@ def build_router(
         key = key_of(request.headers.getlist("idempotency-key"))
         body = _body(request, limits.max_file_bytes, limits.idle_timeout.total_seconds())
         try:
-            form = Form(body, boundary)
+            form = Form(body, boundary, declared or None)
             if key is None:
                 return await service.receive(principal.owner_id, form, size)
             return await service.receive_once(principal.owner_id, form, size, key)
@@ -140,7 +135,10 @@ def build_router(
         "/files",
         status_code=202,
         response_model=UploadedFile | UploadedFiles,
-        responses={200: {"model": UploadedFile | UploadedFiles, "description": "Known content only"}, **_PROBLEMS},
+        responses={
+            200: {"model": UploadedFile | UploadedFiles, "description": "Known content only"},
+            **answers(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
+        },
         openapi_extra=_FORM_SCHEMA,
         summary="Upload files to be examined",
     )
@@ -169,7 +167,7 @@ def build_router(
         uploaded = UploadedFile.of(accepted, public_url)
         return JSONResponse(uploaded.model_dump(mode="json"), status, headers={"Location": uploaded.links.self})
 
-    @router.get("/limits", summary="How much is taken, and of what")
+    @router.get("/limits", responses=answers(401, 403, 503), summary="How much is taken, and of what")
     async def read_limits(principal: Annotated[Principal, user]) -> Limits:
         """Ask before a large upload; the same limits hold at every hop."""
         known = catalog.known

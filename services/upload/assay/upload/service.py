@@ -28,6 +28,7 @@ from assay.upload.idempotency.domain import Claim, Finished
 from assay.upload.idempotency.errors import KeyReusedError
 from assay.upload.idempotency.headers import Fingerprint
 from assay.upload.idempotency.keys import IdempotencyKeys
+from assay.upload.memory import Memory
 from assay.upload.multipart import Form, Part
 from assay.upload.outages import storage_errors
 from assay.upload.repository import FileRepository, IntentRepository
@@ -65,6 +66,7 @@ class UploadService:
         sweeper: Sweeper,
         keys: IdempotencyKeys,
         admission: Admission,
+        memory: Memory,
         limits: LimitsSettings,
     ) -> None:
         self._transaction = transaction
@@ -75,6 +77,7 @@ class UploadService:
         self._sweeper = sweeper
         self._keys = keys
         self._admission = admission
+        self._memory = memory
         self._limits = limits
 
     async def receive(self, owner_id: str, form: Form, size: int) -> list[Outcome]:
@@ -166,7 +169,7 @@ class UploadService:
                         continue
                     self._check_file_part(part, len(received))
                     try:
-                        file = await self._store_file(part, owner_id, asked.options)
+                        file = await self._store_file(part, owner_id, asked.options, form.length)
                     except RefusedFileError as refusal:
                         received.append(refusal)
                         await self._skip(part, received)
@@ -206,12 +209,18 @@ class UploadService:
                 max_files_per_request=self._limits.max_files_per_request,
             )
 
-    async def _store_file(self, part: Part, owner_id: str, options: Options) -> StoredFile | None:
+    async def _store_file(self, part: Part, owner_id: str, options: Options, at_most: int | None) -> StoredFile | None:
         """Bring one file into S3; None for a form's file field in which no file was chosen."""
         file_id = new_id()
         with structlog.contextvars.bound_contextvars(file_id=str(file_id)), storage_errors():
             writer = ObjectWriter(
-                file_id, owner_id, transaction=self._transaction, store=self._store, sweeper=self._sweeper
+                file_id,
+                owner_id,
+                transaction=self._transaction,
+                store=self._store,
+                sweeper=self._sweeper,
+                memory=self._memory,
+                at_most=at_most,
             )
             try:
                 sample = Sample()

@@ -1,4 +1,4 @@
-"""One file on its way into S3: hashed as it passes, at most two parts of it in memory."""
+"""One file on its way into S3: hashed as it passes, at most two parts of it in memory at a time."""
 
 import asyncio
 import hashlib
@@ -8,6 +8,7 @@ from assay.shared.database import Transaction
 from assay.shared.objects import ObjectStore
 from assay.shared.problems import UnavailableError
 from assay.upload.domain import Intent, object_key
+from assay.upload.memory import Memory, Room
 from assay.upload.repository import IntentRepository
 from assay.upload.sweeper import Sweeper
 
@@ -23,13 +24,25 @@ class ObjectWriter:
     """
 
     def __init__(
-        self, file_id: UUID, owner_id: str, *, transaction: Transaction, store: ObjectStore, sweeper: Sweeper
+        self,
+        file_id: UUID,
+        owner_id: str,
+        *,
+        transaction: Transaction,
+        store: ObjectStore,
+        sweeper: Sweeper,
+        memory: Memory,
+        at_most: int | None,
     ) -> None:
+        """at_most: bytes that the file may turn out to have; None where nothing is known of that."""
         self._intent = Intent(file_id, object_key(file_id), None)
         self._owner_id = owner_id
         self._transaction = transaction
         self._store = store
         self._sweeper = sweeper
+        self._memory = memory
+        self._at_most = at_most
+        self._room: Room | None = None
         self._digest = hashlib.sha256()
         self._chunks: list[bytes] = []
         self._buffered = 0
@@ -45,6 +58,8 @@ class ObjectWriter:
 
     async def write(self, chunk: bytes) -> None:
         """The next bytes. Returns when there is room for more."""
+        if self._room is None:
+            self._room = await self._memory.take(self._room_needed)
         self._chunks.append(chunk)
         self._buffered += len(chunk)
         if self._buffered >= PART_BYTES:
@@ -54,9 +69,12 @@ class ObjectWriter:
         """Store what is left and make the object; returns the sha256 in hex."""
         if self._upload_id is None:
             data = self._take()
+            if self._room is not None:
+                self._room.fill()
             await asyncio.to_thread(self._digest.update, data)
             await self._begin()
             await self._store.put(self.key, data, media_type=STORED_AS)
+            self._give_back()
         else:
             if self._buffered:
                 await self._send_part()
@@ -67,6 +85,7 @@ class ObjectWriter:
     async def discard(self) -> None:
         """Leave nothing behind. Safe at any moment, also while the caller is being cancelled."""
         self._chunks.clear()
+        self._give_back()
         if self._sending is not None:
             # A part that is stored after its upload was aborted would stay.
             await asyncio.wait([self._sending])
@@ -78,6 +97,15 @@ class ObjectWriter:
         self._chunks.clear()
         self._buffered = 0
         return data
+
+    @property
+    def _room_needed(self) -> int:
+        return PART_BYTES if self._at_most is None else min(PART_BYTES, self._at_most)
+
+    def _give_back(self) -> None:
+        if self._room is not None:
+            self._room.give_back()
+            self._room = None
 
     async def _begin(self) -> None:
         self._has_begun = True
@@ -92,11 +120,13 @@ class ObjectWriter:
         return upload_id
 
     async def _send_part(self) -> None:
-        data = self._take()
+        assert self._room is not None
+        self._room.fill()
         if self._upload_id is None:
             self._upload_id = await self._begin_multipart()
         await self._sent()
-        self._sending = asyncio.create_task(self._send(self._upload_id, data))
+        room, self._room = self._room, None
+        self._sending = asyncio.create_task(self._send(self._upload_id, self._take(), room))
 
     async def _sent(self) -> None:
         """Wait for the part that is on its way. Raises what went wrong with it."""
@@ -105,6 +135,9 @@ class ObjectWriter:
             await asyncio.shield(self._sending)
             self._sending = None
 
-    async def _send(self, upload_id: str, data: bytes) -> None:
-        await asyncio.to_thread(self._digest.update, data)
-        self._etags.append(await self._store.add_part(self.key, upload_id, len(self._etags) + 1, data))
+    async def _send(self, upload_id: str, data: bytes, room: Room) -> None:
+        try:
+            await asyncio.to_thread(self._digest.update, data)
+            self._etags.append(await self._store.add_part(self.key, upload_id, len(self._etags) + 1, data))
+        finally:
+            room.give_back()

@@ -33,6 +33,16 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class PartOnItsWay:
+    """A part that a client sends to S3 by itself. It has an etag where it is there, else an address to send it to."""
+
+    number: int
+    size: int
+    etag: str | None
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """Some bytes behind the last part: an object of its own until they are enough for a part."""
 

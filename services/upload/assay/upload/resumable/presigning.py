@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 
+from assay.shared.clock import now
 from assay.shared.database import Transaction
 from assay.shared.objects import ObjectStore
 from assay.shared.problems import UnavailableError
@@ -17,6 +18,7 @@ from assay.upload.resumable.domain import (
     MAX_PRESIGNED_PARTS,
     PRESIGNED_PART_BYTES,
     Part,
+    PartOnItsWay,
     Upload,
     part_bytes_for,
     sizes_of_parts,
@@ -100,16 +102,30 @@ class PresignedUploads:
 
     def links(self, upload: Upload) -> list[tuple[int, int, str]]:
         """Number, size and address of each part."""
-        assert upload.multipart_id is not None
-        seconds = min(math.ceil(self._keep.total_seconds()), MAX_LINK_SECONDS)
         return [
-            (
-                number,
-                size,
-                self._store.part_link(upload.key, upload.multipart_id, number, size=size, seconds=seconds),
-            )
+            (number, size, self._link(upload, number, size))
             for number, size in enumerate(sizes_of_parts(upload.length, upload.part_bytes), 1)
         ]
+
+    def _link(self, upload: Upload, number: int, size: int) -> str:
+        assert upload.multipart_id is not None
+        seconds = min(max(math.ceil((upload.expires_at - now()).total_seconds()), 1), MAX_LINK_SECONDS)
+        return self._store.part_link(upload.key, upload.multipart_id, number, size=size, seconds=seconds)
+
+    async def parts(self, upload: Upload) -> list[PartOnItsWay] | None:
+        """What is there of an upload, and new addresses for what is not; None where nothing can be sent to it."""
+        if upload.kind != "presigned" or upload.status != "receiving" or upload.multipart_id is None:
+            return None
+        with storage_errors(AWAY):
+            there = await self._store.parts(upload.key, upload.multipart_id)
+        found = []
+        for number, size in enumerate(sizes_of_parts(upload.length, upload.part_bytes), 1):
+            etag, stored = there.get(number, (None, 0))
+            if stored != size:
+                etag = None
+            url = self._link(upload, number, size) if etag is None else None
+            found.append(PartOnItsWay(number, size, etag, url))
+        return found
 
     async def complete(self, upload_id: UUID, owner_id: str, etags: Sequence[tuple[int, str]]) -> Progress:
         """Make a file of the parts. Asked again: the same answer.

@@ -13,6 +13,7 @@ import structlog
 from assay.shared.database import Transaction
 from assay.shared.media_types import Sample
 from assay.shared.objects import ObjectStore
+from assay.upload.memory import Memory, Room
 from assay.upload.resumable.domain import MAX_SEGMENTS, Part, Segment, Upload
 from assay.upload.resumable.errors import ChecksumMismatchError, UploadBusyError
 from assay.upload.resumable.headers import Checksum
@@ -43,6 +44,7 @@ class Receiver:
         keep: timedelta,
         look: Look,
         checksum: Checksum | None,
+        memory: Memory,
     ) -> None:
         self.upload = upload
         self._store = store
@@ -50,6 +52,8 @@ class Receiver:
         self._keep = keep
         self._look = look
         self._checksum = checksum
+        self._memory = memory
+        self._room: Room | None = None
         self._trail: Trail | None = None
         self._trail_before: Trail | None = None
         self._tail: list[Segment] = []
@@ -73,6 +77,7 @@ class Receiver:
             self._tail = await UploadRepository(session).tail(self.upload.upload_id)
         if trail is None and self._tail and self._tail[0].offset == 0:
             trail = Trail()
+            await self._take_room()
             await asyncio.to_thread(trail.add, await self._read_tail())
         self._trail = trail
         if self._checksum is not None and trail is not None:
@@ -80,6 +85,7 @@ class Receiver:
 
     async def write(self, chunk: bytes) -> None:
         """The next bytes, no more than there is room for. Returns when there may be more."""
+        await self._take_room()
         self._received += len(chunk)
         self._buffer += chunk
         if self._trail is not None:
@@ -115,6 +121,18 @@ class Receiver:
             return self.upload
         return await self.end()
 
+    async def _take_room(self) -> None:
+        """For a part, or for all that is left of the upload."""
+        if self._room is None:
+            left = self.upload.length - self.upload.offset + self._tail_size
+            self._room = await self._memory.take(min(self.upload.part_bytes, left))
+
+    def give_back(self) -> None:
+        """Nothing of the request is in memory any more."""
+        if self._room is not None:
+            self._room.give_back()
+            self._room = None
+
     def _forget(self) -> None:
         self._trail = self._trail_before
         self._buffer.clear()
@@ -130,13 +148,18 @@ class Receiver:
             self._check(await UploadRepository(session).note_type(self.upload.upload_id, self.upload.fence))
         self._update(is_typed=True)
 
+    async def _tail_pieces(self) -> list[bytes]:
+        return [await self._store.read(each.object_key, at_most=each.size) for each in self._tail]
+
     async def _read_tail(self) -> bytes:
-        pieces = [await self._store.read(each.object_key, at_most=each.size) for each in self._tail]
-        return b"".join(pieces)
+        return b"".join(await self._tail_pieces())
 
     async def _send_part(self) -> None:
         """Make tail and buffer one part."""
-        data = await self._read_tail() + self._buffer if self._tail else bytes(self._buffer)
+        await self._take_room()
+        assert self._room is not None
+        self._room.fill()
+        data = b"".join([*await self._tail_pieces(), self._buffer])
         self._buffer.clear()
         multipart_id = self.upload.multipart_id or await self._begin_multipart()
         async with self._transaction() as session:
@@ -150,6 +173,8 @@ class Receiver:
             await self._accept()
             for each in old:
                 await self._store.delete(each.object_key)
+        del data
+        self.give_back()
 
     async def _begin_multipart(self) -> str:
         multipart_id = await self._store.begin(self.upload.key, media_type=STORED_AS)

@@ -1,5 +1,6 @@
 """HTTP bodies of resumable uploads."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -7,11 +8,22 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from assay.upload.domain import Priority
-from assay.upload.resumable.domain import Kind, Status, Upload
+from assay.upload.resumable.domain import Kind, PartOnItsWay, Status, Upload
 from assay.upload.resumable.outcomes import Progress
 from assay.upload.schemas import AnalyzerName, UploadedFile
 
 ETag = Annotated[str, Field(min_length=1, max_length=256, pattern=r'^"?[\x21\x23-\x7e]+"?$')]
+
+
+class UploadPart(BaseModel):
+    """One part of an upload that goes straight to storage."""
+
+    number: int
+    size: int
+    etag: str | None = Field(description="Of the part as it lies in storage; null where it is still to be sent")
+    url: str | None = Field(
+        description="Where it goes: PUT exactly `size` bytes, until `expires_at`; null where it is there"
+    )
 
 
 class UploadState(BaseModel):
@@ -27,10 +39,13 @@ class UploadState(BaseModel):
     )
     file: UploadedFile | None = Field(description="What it became; null before, and where the file was deleted since")
     problem: dict[str, Any] | None = Field(description="Why it was refused: a problem (RFC 9457)")
+    parts: list[UploadPart] | None = Field(
+        description="Of an upload straight to storage that is not complete: its parts, there or with an address"
+    )
 
     @classmethod
-    def of(cls, progress: Progress, public_url: str) -> "UploadState":
-        """public_url: the origin that people use."""
+    def of(cls, progress: Progress, parts: Sequence[PartOnItsWay] | None, public_url: str) -> "UploadState":
+        """parts: of an upload straight to storage. public_url: the origin that people use."""
         upload = progress.upload
         return cls(
             upload_id=upload.upload_id,
@@ -41,6 +56,9 @@ class UploadState(BaseModel):
             expires_at=upload.expires_at,
             file=UploadedFile.of(progress.accepted, public_url) if progress.accepted else None,
             problem=upload.problem,
+            parts=None
+            if parts is None
+            else [UploadPart(number=each.number, size=each.size, etag=each.etag, url=each.url) for each in parts],
         )
 
 

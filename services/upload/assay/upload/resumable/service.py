@@ -12,6 +12,7 @@ from assay.shared.problems import InvalidRequestError
 from assay.upload import metrics
 from assay.upload.catalog import Catalog
 from assay.upload.errors import FileTooLargeError, RefusedFileError
+from assay.upload.memory import Memory
 from assay.upload.outages import storage_errors
 from assay.upload.resumable import headers
 from assay.upload.resumable import metrics as counts
@@ -52,6 +53,7 @@ class ResumableUploads:
         finisher: Finisher,
         leases: Leases,
         outcomes: Outcomes,
+        memory: Memory,
         limits: LimitsSettings,
         keep: timedelta,
     ) -> None:
@@ -64,6 +66,7 @@ class ResumableUploads:
         self._finisher = finisher
         self._leases = leases
         self._outcomes = outcomes
+        self._memory = memory
         self._limits = limits
         self._keep = keep
         self._trails = Trails()
@@ -131,9 +134,10 @@ class ResumableUploads:
             keep=self._keep,
             look=lambda sample: self._look(upload, sample),
             checksum=checksum,
+            memory=self._memory,
         )
-        await receiver.begin(self._trails.take(upload))
         try:
+            await receiver.begin(self._trails.take(upload))
             with metrics.RECEIVING.track_inprogress():
                 await self._receive(hold, receiver, body)
             if not receiver.upload.is_whole:
@@ -144,6 +148,7 @@ class ResumableUploads:
             await self._finisher.refuse(receiver.upload, problem)
             raise
         finally:
+            receiver.give_back()
             if receiver.trail is not None and receiver.trail.offset == receiver.upload.offset:
                 self._trails.keep(receiver.upload, receiver.trail)
 

@@ -11,11 +11,12 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from assay.shared.auth import Authenticator, Principal
 from assay.shared.ids import new_id
-from assay.shared.problems import MEDIA_TYPE, InvalidRequestError, MethodNotAllowedError, Problem
+from assay.shared.problems import InvalidRequestError, MethodNotAllowedError, Problem, answers
 from assay.upload import metrics
 from assay.upload.resumable import headers
 from assay.upload.resumable.body import Draining, chunks_of
 from assay.upload.resumable.outcomes import Progress, check_open
+from assay.upload.resumable.presigning import PresignedUploads
 from assay.upload.resumable.schemas import UploadState
 from assay.upload.resumable.service import ResumableUploads
 from assay.upload.settings import LimitsSettings
@@ -23,33 +24,36 @@ from assay.upload.settings import LimitsSettings
 log = structlog.get_logger(__name__)
 
 PATH = "/api/v1/uploads"
-_PROBLEM: dict[str, Any] = {
-    "description": "A problem, with a stable `code`",
-    "content": {MEDIA_TYPE: {"schema": {"type": "object"}}},
-}
 
 
-def _problems(*codes: int) -> dict[int | str, dict[str, Any]]:
-    return dict.fromkeys((401, 403, 412, 422, 503, *codes), _PROBLEM)
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """An upload that was refused tells of its refusal again, and one that is whole of what keeps it from its end."""
+    return answers(401, 403, 412, 413, 415, 422, 429, 503, *statuses)
 
 
-def _header(name: str, description: str, *, required: bool = True) -> dict[str, Any]:
+def _header(name: str, description: str, *, required: bool = True, **schema: Any) -> dict[str, Any]:
     return {
         "name": name,
         "in": "header",
         "required": required,
         "description": description,
-        "schema": {"type": "string"},
+        "schema": {"type": "string", **schema},
     }
 
 
-_VERSION = _header("Tus-Resumable", f"`{headers.VERSION}`")
+def _bytes(name: str, description: str) -> dict[str, Any]:
+    return _header(name, description, pattern=rf"^[0-9]{{1,{headers.MAX_DIGITS}}}$")
+
+
+_VERSION = _header("Tus-Resumable", "The version of the protocol", enum=[headers.VERSION])
 _CHECKSUM = _header(
-    "Upload-Checksum", f"Algorithm ({', '.join(headers.ALGORITHMS)}) and digest of the body in Base64", required=False
+    "Upload-Checksum",
+    "Algorithm and digest of the body in Base64",
+    required=False,
+    pattern=rf"^({'|'.join(headers.ALGORITHMS)}) [A-Za-z0-9+/]+={{0,2}}$",
 )
-_CHUNK: dict[str, Any] = {
-    "content": {headers.CHUNK_TYPE: {"schema": {"type": "string", "contentMediaType": headers.CHUNK_TYPE}}}
-}
+# Bytes are of no type: OpenAPI 3.1 describes them by saying nothing more.
+_CHUNK: dict[str, Any] = {"content": {headers.CHUNK_TYPE: {}}}
 
 
 @contextmanager
@@ -82,6 +86,7 @@ def _told(progress: Progress) -> dict[str, str]:
 def build_router(
     *,
     uploads: ResumableUploads,
+    presigned: PresignedUploads,
     draining: Draining,
     authenticator: Authenticator,
     limits: LimitsSettings,
@@ -122,11 +127,12 @@ def build_router(
     @router.post(
         "",
         status_code=201,
-        responses=_problems(400, 408, 413, 415, 460),
+        response_class=Response,
+        responses=_problems(400, 408, 460),
         openapi_extra={
             "parameters": [
                 _VERSION,
-                _header("Upload-Length", "Bytes of the whole file"),
+                _bytes("Upload-Length", "Of the whole file"),
                 _header(
                     "Upload-Metadata",
                     "`filename`, `filetype`, `analyzers`, `metadata`, `priority`, `force`: as the fields of a form, "
@@ -170,9 +176,9 @@ def build_router(
     @router.patch(
         "/{upload_id}",
         status_code=204,
-        responses=_problems(400, 404, 408, 409, 410, 413, 415, 423, 460),
+        responses=_problems(400, 404, 408, 409, 410, 423, 460),
         openapi_extra={
-            "parameters": [_VERSION, _header("Upload-Offset", "Where these bytes begin"), _CHECKSUM],
+            "parameters": [_VERSION, _bytes("Upload-Offset", "Where these bytes begin"), _CHECKSUM],
             "requestBody": {"required": True, **_CHUNK},
         },
         summary="Send bytes of a resumable upload",
@@ -189,7 +195,8 @@ def build_router(
 
     @router.head(
         "/{upload_id}",
-        responses=_problems(404, 410, 415, 423),
+        response_class=Response,
+        responses=_problems(404, 410, 423),
         openapi_extra={"parameters": [_VERSION]},
         summary="Where a resumable upload goes on",
     )
@@ -207,14 +214,18 @@ def build_router(
 
     @router.get("/{upload_id}", responses=_problems(404, 423), summary="What became of an upload")
     async def get(upload_id: UUID, principal: Annotated[Principal, user]) -> UploadState:
-        """Of uploads by tus, and of those straight to storage. Not of tus itself, so it needs no `Tus-Resumable`."""
-        return UploadState.of(await uploads.tell(upload_id, principal.owner_id), public_url)
+        """Of uploads by tus, and of those straight to storage. Not of tus itself, so it needs no `Tus-Resumable`.
+
+        Of one that goes straight to storage, it tells which parts are there, and gives new addresses for the others.
+        """
+        progress = await uploads.tell(upload_id, principal.owner_id)
+        return UploadState.of(progress, await presigned.parts(progress.upload), public_url)
 
     @router.delete(
         "/{upload_id}",
         status_code=204,
         responses=_problems(404, 409, 410, 423),
-        openapi_extra={"parameters": [_header("Tus-Resumable", f"`{headers.VERSION}`", required=False)]},
+        openapi_extra={"parameters": [{**_VERSION, "required": False}]},
         summary="Give an upload up",
     )
     async def delete(request: Request, upload_id: UUID, principal: Annotated[Principal, user]) -> Response:

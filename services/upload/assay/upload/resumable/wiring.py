@@ -10,6 +10,7 @@ from assay.shared.media_types import MediaTypes
 from assay.shared.objects import ObjectStore
 from assay.upload.admission.service import Admission
 from assay.upload.catalog import Catalog
+from assay.upload.memory import Memory
 from assay.upload.resumable import presign_routes, tus_routes
 from assay.upload.resumable.body import Draining
 from assay.upload.resumable.finishing import Finisher
@@ -42,6 +43,7 @@ def build(
     media_types: MediaTypes,
     draining: Draining,
     admission: Admission,
+    memory: Memory,
     authenticator: Authenticator,
     settings: Settings,
 ) -> Resumable:
@@ -62,6 +64,7 @@ def build(
         finisher=finisher,
         leases=leases,
         outcomes=outcomes,
+        memory=memory,
         limits=settings.limits,
         keep=times.expire_after,
     )
@@ -78,6 +81,7 @@ def build(
         routers=(
             tus_routes.build_router(
                 uploads=tus,
+                presigned=presigned,
                 draining=draining,
                 authenticator=authenticator,
                 limits=settings.limits,
