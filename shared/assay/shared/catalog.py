@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -12,6 +11,7 @@ from assay.contracts.topics import ANALYZERS
 from assay.shared.kafka import connection
 from assay.shared.problems import UnavailableError
 from assay.shared.settings import KafkaSettings
+from assay.shared.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -37,10 +37,7 @@ class AnalyzerTable:
 
     async def stop(self) -> None:
         """Stop reading."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def check(self) -> None:
         """Raise UnavailableError where the topic was not yet read to its end; for `/readyz`."""

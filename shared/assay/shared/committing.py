@@ -12,6 +12,7 @@ from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStat
 from aiokafka.structs import OffsetAndMetadata
 
 from assay.shared.holding import HeldPartition
+from assay.shared.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -50,10 +51,7 @@ class Committer:
 
     async def stop(self) -> None:
         """Commit no more by itself."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def _commit_for_ever(self) -> None:
         while True:

@@ -12,7 +12,8 @@ seconds after the last such record it has its whole share again.
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
+
+from assay.shared.tasks import end
 
 HOLD_S = 5.0
 TICK_S = 0.25
@@ -47,10 +48,7 @@ class GivingWay:
 
     async def stop(self) -> None:
         """Watch no more."""
-        if self._watch is not None:
-            self._watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watch
+        await end(self._watch)
 
     async def _watch_processors(self) -> None:
         at_most = 1

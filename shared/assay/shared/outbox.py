@@ -24,6 +24,7 @@ from assay.contracts.topics import FILES_BULK
 from assay.shared import metrics, tracing
 from assay.shared.database import Driver
 from assay.shared.kafka import Publisher
+from assay.shared.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -145,9 +146,7 @@ class Outbox:
             self._is_stopping = True
             self._wake.set()
             await asyncio.wait({self._task}, timeout=DRAIN_S)
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
 
     async def _send_for_ever(self) -> None:
         while not self._is_stopping:

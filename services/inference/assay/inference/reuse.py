@@ -12,7 +12,6 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -23,6 +22,7 @@ from assay.contracts import AnalyzerManifest, Artifact, Verdict
 from assay.inference import metrics, verdicts
 from assay.inference.domain import Analysis, Deletions
 from assay.shared.objects import ObjectMissingError, ObjectStore, StorageError
+from assay.shared.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -70,10 +70,7 @@ class Keeper:
 
     async def stop(self) -> None:
         """Write no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     def offer(self, file_id: UUID, key: str, kept: Kept) -> None:
         """Keep this verdict when there is time."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from contextlib import suppress
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -19,6 +18,7 @@ from assay.notify.ring import Ring
 from assay.notify.settings import RingSettings
 from assay.shared.kafka import connection
 from assay.shared.settings import KafkaSettings
+from assay.shared.tasks import end
 from assay.shared.topic_ids import topic_ids
 
 log = structlog.get_logger(__name__)
@@ -53,10 +53,7 @@ class Tailer:
 
     async def stop(self) -> None:
         """Read no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def caught_up(self) -> None:
         """Wait until everything that was in Kafka at the start was read. Raises StreamNotReadyError after 10 s."""

@@ -1,13 +1,13 @@
 """Looks for runs past their deadline, again and again. Replicas share the work by locked rows."""
 
 import asyncio
-from contextlib import suppress
 
 import structlog
 
 from assay.results.service import RunService
 from assay.shared import tracing
 from assay.shared.clock import now
+from assay.shared.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -24,10 +24,7 @@ class Sweeper:
         self._task = asyncio.create_task(self._sweep_for_ever(), name="sweeper")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def _sweep_for_ever(self) -> None:
         while True:

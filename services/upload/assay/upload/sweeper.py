@@ -5,7 +5,6 @@ an intent is either fulfilled, in the transaction that announces its file, or ab
 """
 
 import asyncio
-from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,6 +12,7 @@ import structlog
 
 from assay.shared.database import Transaction
 from assay.shared.objects import ObjectStore
+from assay.shared.tasks import end
 from assay.upload import metrics
 from assay.upload.domain import Intent
 from assay.upload.repository import IntentRepository
@@ -44,10 +44,7 @@ class Sweeper:
         """Finish clearing what was given up; what cannot be cleared now is swept later."""
         if self._clearing:
             await asyncio.wait(self._clearing, timeout=5)
-        for task in self._tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await end(*self._tasks)
 
     async def hold(self, intent: Intent, owner_id: str) -> None:
         """Write down that something is about to be stored, and keep it from being swept."""

@@ -20,6 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from assay.contracts.topics import FILES, FILES_BULK, LANES
 from assay.shared.kafka import connection
 from assay.shared.settings import KafkaSettings
+from assay.shared.tasks import end
 from assay.upload import metrics
 from assay.upload.admission.errors import QueueTooOldError
 
@@ -60,10 +61,7 @@ class Queue:
 
     async def stop(self) -> None:
         """Measure no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     def age_s(self, lane: str) -> float | None:
         """Of the oldest record waiting in a lane, 0 where none waits; None where that is not known."""

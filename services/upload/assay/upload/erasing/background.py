@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 
+from assay.shared.tasks import end
 from assay.upload.erasing.service import TOGETHER, Erasing
 
 log = structlog.get_logger(__name__)
@@ -33,10 +34,7 @@ class BackgroundErasing:
 
     async def stop(self) -> None:
         """What is due is for another replica, or the next start."""
-        for task in self._tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await end(*self._tasks)
 
     async def _sweep_for_ever(self) -> None:
         while True:

@@ -7,7 +7,6 @@ when it is sent again, and makes no file twice, not even a forced one.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -15,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from assay.shared.database import Transaction
 from assay.shared.ids import new_id
+from assay.shared.tasks import end
 from assay.upload.domain import AcceptedFile
 from assay.upload.idempotency.domain import Claim, Finished, Outcome
 from assay.upload.idempotency.errors import KeyInUseError
@@ -49,10 +49,7 @@ class IdempotencyKeys:
         """Claims that are held end with their lease."""
         if self._giving_up:
             await asyncio.wait(self._giving_up, timeout=5)
-        for task in self._tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await end(*self._tasks)
 
     async def claim(self, owner_id: str, key: str) -> Claim | Finished:
         """The right to work on this request, or what it has come to already.

@@ -6,13 +6,14 @@ that was thought dead and wakes up has an old number, and PostgreSQL refuses wha
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
 
 from assay.shared.database import Transaction
+from assay.shared.tasks import end
 from assay.upload.resumable.domain import Upload
 from assay.upload.resumable.errors import UploadBusyError
 from assay.upload.resumable.repository import UploadRepository
@@ -57,9 +58,7 @@ class Leases:
         try:
             yield hold
         finally:
-            renewing.cancel()
-            with suppress(asyncio.CancelledError):
-                await renewing
+            await end(renewing)
             await asyncio.shield(asyncio.create_task(self._release(hold.upload)))
 
     async def _take(self, upload_id: UUID) -> Upload:

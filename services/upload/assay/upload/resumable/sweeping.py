@@ -1,7 +1,6 @@
 """Looks after uploads that nobody looks after: finishes what is whole, ends what is too old, clears what has ended."""
 
 import asyncio
-from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,6 +8,7 @@ import structlog
 
 from assay.shared.database import Transaction
 from assay.shared.problems import Problem
+from assay.shared.tasks import end
 from assay.upload import metrics
 from assay.upload.resumable.errors import UploadBusyError
 from assay.upload.resumable.finishing import Finisher
@@ -39,10 +39,7 @@ class UploadSweeper:
 
     async def stop(self) -> None:
         """End; what is half done is done by the next sweep, in whichever process."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
         await self._finisher.stop()
 
     async def sweep(self) -> None:
