@@ -8,9 +8,9 @@ meanwhile leaves its cache too.
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from assay.contracts import FileDeleted, MalformedEventError, decode, event_type
 from assay.contracts.topics import LANES
 from assay.shared.kafka import connection
 from assay.shared.settings import KafkaSettings
+from assay.shared.tasks import end
 from assay.shared.topic_ids import topic_ids
 
 log = structlog.get_logger(__name__)
@@ -48,7 +49,7 @@ class DeletionFeed:
         lost: Callable[[], Awaitable[None]],
     ) -> None:
         """
-        path: where it notes how far it has read.
+        path: where it notes how far it has read; the processes of a host share it, as they share the cache.
         deleted: files of which nothing may be kept.
         lost: called where it cannot be known what was deleted meanwhile.
         """
@@ -57,6 +58,9 @@ class DeletionFeed:
         self._deleted = deleted
         self._lost = lost
         self._noted_at = 0.0
+        self._ids: dict[str, UUID] = {}
+        self._positions: Positions | None = None
+        """How far this process has heard. Others may have noted more: its own work they did not end."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -65,10 +69,7 @@ class DeletionFeed:
 
     async def stop(self) -> None:
         """Read no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def _read_for_ever(self) -> None:
         while True:
@@ -76,6 +77,7 @@ class DeletionFeed:
                 await self._read()
             except OffsetOutOfRangeError as error:
                 log.warning("deletions_lost", reason=str(error))
+                self._positions = None
                 self._path.unlink(missing_ok=True)
             except (KafkaError, TimeoutError, OSError) as error:
                 log.warning("deletions_not_read", reason=str(error) or type(error).__name__)
@@ -98,11 +100,14 @@ class DeletionFeed:
             await consumer.start()
             partitions = [TopicPartition(lane.name, number) for lane in LANES for number in range(lane.partitions)]
             consumer.assign(partitions)
-            positions = await asyncio.to_thread(self._noted, ids, partitions)
+            positions = self._positions if ids == self._ids else None
+            if positions is None:
+                positions = await asyncio.to_thread(self._noted, ids, partitions)
             if positions is None:
                 # From here on all is heard. What came before is in no cache of ours, or nobody knows.
                 positions = await consumer.end_offsets(partitions)
                 await self._lost()
+            self._ids, self._positions = ids, positions
             for partition, position in positions.items():
                 consumer.seek(partition, position)
             await self._note(ids, positions)
@@ -132,7 +137,8 @@ class DeletionFeed:
             str(ids[lane.name]): [positions[TopicPartition(lane.name, number)] for number in range(lane.partitions)]
             for lane in LANES
         }
-        fresh = self._path.with_suffix(".new")
+        # Two processes hear of the same deletion, and note it, at the same time.
+        fresh = self._path.with_suffix(f".{os.getpid()}")
         fresh.write_text(json.dumps(said))
         fresh.replace(self._path)
 
