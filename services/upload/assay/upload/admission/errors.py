@@ -1,5 +1,6 @@
 """Why work is not taken in now, with codes. Each tells when to try again."""
 
+import math
 from typing import Any
 
 from assay.shared.problems import Problem
@@ -10,7 +11,7 @@ class NotNowError(Problem):
 
     def __init__(self, detail: str, *, retry_after_s: float, **members: Any) -> None:
         """retry_after_s: from when on it may be of use to try again."""
-        seconds = max(1, round(retry_after_s + 0.5))
+        seconds = max(1, math.ceil(retry_after_s))
         super().__init__(detail, headers={"Retry-After": str(seconds)}, retry_after_s=seconds, **members)
 
 
