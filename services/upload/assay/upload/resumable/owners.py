@@ -1,13 +1,10 @@
 """Everything that one owner has begun and may go on with: counted, and ended."""
 
-from sqlalchemy import func, select
-
 from assay.shared.database import Transaction
 from assay.upload.resumable.errors import UploadBusyError
 from assay.upload.resumable.finishing import Finisher
 from assay.upload.resumable.leases import Leases, UploadEndedError
 from assay.upload.resumable.repository import UploadRepository
-from assay.upload.resumable.tables import UploadRow
 
 TOGETHER = 50
 
@@ -23,14 +20,12 @@ class OwnersUploads:
     async def count(self, owner_id: str) -> int:
         """Uploads of an owner, ended ones included: they are remembered for a while."""
         async with self._transaction() as session:
-            return await session.scalar(select(func.count()).where(UploadRow.owner_id == owner_id)) or 0
+            return await UploadRepository(session).count_of(owner_id)
 
     async def end(self, owner_id: str) -> int:
         """End and forget some of an owner's uploads; returns how many. One that a request is at is left for later."""
         async with self._transaction() as session:
-            ids = list(
-                await session.scalars(select(UploadRow.upload_id).where(UploadRow.owner_id == owner_id).limit(TOGETHER))
-            )
+            ids = await UploadRepository(session).some_of(owner_id, TOGETHER)
         ended = 0
         for upload_id in ids:
             try:

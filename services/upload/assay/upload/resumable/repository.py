@@ -1,6 +1,7 @@
 """Queries. A write counts only where the fence is still the writer's; times are PostgreSQL's own."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from assay.upload.domain import AcceptedFile, StoredFile
+from assay.upload.domain import AcceptedFile
+from assay.upload.repository import stored_file
 from assay.upload.resumable.domain import Part, Segment, Upload
 from assay.upload.resumable.tables import PartRow, SegmentRow, UploadRow
 from assay.upload.tables import FileRow, RunRow
@@ -116,10 +118,10 @@ class UploadRepository:
         *,
         offset: int,
         keep: timedelta,
-        parts: Sequence[Part] = (),
-        tail: Sequence[Segment] | None = None,
+        parts: Sequence[Part],
+        tail: Sequence[Segment],
     ) -> Upload | None:
-        """Accept bytes up to `offset`: further parts, and a new tail where one is given.
+        """Accept bytes up to `offset`: further parts, and this tail instead of the one before.
 
         None for a writer who is not the holder any more; then nothing is written.
         """
@@ -133,15 +135,9 @@ class UploadRepository:
         ).scalar_one_or_none()
         if row is None:
             return None
-        if parts:
-            values = [
-                {"upload_id": upload_id, "number": each.number, "etag": each.etag, "size": each.size} for each in parts
-            ]
-            await self._session.execute(insert(PartRow), values)
-        if tail is not None:
-            await self._session.execute(delete(SegmentRow).where(SegmentRow.upload_id == upload_id))
-            if tail:
-                await self._session.execute(insert(SegmentRow), [_segment_values(upload_id, each) for each in tail])
+        await self._add(PartRow, upload_id, parts)
+        await self._session.execute(delete(SegmentRow).where(SegmentRow.upload_id == upload_id))
+        await self._add(SegmentRow, upload_id, tail)
         return _upload(row)
 
     async def parts(self, upload_id: UUID) -> list[Part]:
@@ -156,11 +152,7 @@ class UploadRepository:
         if not await self._write(upload_id, fence, offset=offset):
             return False
         await self._session.execute(delete(PartRow).where(PartRow.upload_id == upload_id))
-        values = [
-            {"upload_id": upload_id, "number": each.number, "etag": each.etag, "size": each.size} for each in parts
-        ]
-        if values:
-            await self._session.execute(insert(PartRow), values)
+        await self._add(PartRow, upload_id, parts)
         return True
 
     async def tail(self, upload_id: UUID) -> list[Segment]:
@@ -257,24 +249,28 @@ class UploadRepository:
         if found is None:
             return None
         row, plan = found
-        file = StoredFile(
-            file_id=row.file_id,
-            owner_id=row.owner_id,
-            object_key=row.object_key,
-            filename=row.filename,
-            declared_media_type=row.declared_media_type,
-            media_type=row.media_type,
-            size=row.size,
-            sha256=row.sha256,
-        )
         assert upload.run_id is not None
-        return AcceptedFile(file, upload.run_id, tuple(plan), is_known=upload.is_known)
+        return AcceptedFile(stored_file(row), upload.run_id, tuple(plan), is_known=upload.is_known)
 
     async def remove(self, upload_id: UUID) -> None:
         """Forget an upload that has ended."""
         await self._session.execute(
             delete(UploadRow).where(UploadRow.upload_id == upload_id, UploadRow.status != "receiving")
         )
+
+    async def count_of(self, owner_id: str) -> int:
+        """Uploads of an owner, whatever became of them."""
+        return await self._session.scalar(select(func.count()).where(UploadRow.owner_id == owner_id)) or 0
+
+    async def some_of(self, owner_id: str, limit: int) -> list[UUID]:
+        """Some of these."""
+        query = select(UploadRow.upload_id).where(UploadRow.owner_id == owner_id).limit(limit)
+        return list(await self._session.scalars(query))
+
+    async def _add(self, table: type[PartRow | SegmentRow], upload_id: UUID, pieces: Sequence[Part | Segment]) -> None:
+        if pieces:
+            rows = [{"upload_id": upload_id, **asdict(each)} for each in pieces]
+            await self._session.execute(insert(table), rows)
 
     async def _write(self, upload_id: UUID, fence: int, **values: Any) -> bool:
         written = await self._session.scalar(
@@ -284,15 +280,6 @@ class UploadRepository:
             .returning(UploadRow.upload_id)
         )
         return written is not None
-
-
-def _segment_values(upload_id: UUID, segment: Segment) -> dict[str, Any]:
-    return {
-        "upload_id": upload_id,
-        "offset": segment.offset,
-        "size": segment.size,
-        "object_key": segment.object_key,
-    }
 
 
 def _upload(row: UploadRow) -> Upload:
@@ -306,7 +293,6 @@ def _upload(row: UploadRow) -> Upload:
         fence=row.fence,
         expires_at=row.expires_at,
         multipart_id=row.multipart_id,
-        next_part=row.next_part,
         part_bytes=row.part_bytes,
         is_typed=row.is_typed,
         filename=row.filename,
