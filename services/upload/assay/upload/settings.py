@@ -96,7 +96,7 @@ class Settings(ServiceSettings):
     run_deadline: Duration = Field(
         default=timedelta(hours=24), gt=timedelta(0), description="From request to given up; seconds or ISO 8601"
     )
-    retention: Annotated[timedelta, BeforeValidator(_seconds)] | None = Field(
+    retention: Duration | None = Field(
         default=None,
         gt=timedelta(0),
         description="Files that came longer ago are erased, with all that is known of them; seconds or ISO 8601; "

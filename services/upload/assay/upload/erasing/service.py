@@ -36,7 +36,6 @@ NO_FILE = "There is no such file, or it is not yours, or it was deleted."
 TOGETHER = 20
 FOLDERS = 16
 UNFINISHED = 200
-LEASE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +60,12 @@ class Erasing:
         store: ObjectStore,
         forms: Sweeper,
         resumable: OwnersUploads,
-        lease: timedelta = LEASE,
+        lease: timedelta,
     ) -> None:
-        """forms, resumable: end uploads that are not announced."""
+        """forms, resumable: end uploads that are not announced.
+
+        lease: how long others leave a folder alone that a process has begun to sweep.
+        """
         self._transaction = transaction
         self._outbox = outbox
         self._store = store
@@ -80,24 +82,20 @@ class Erasing:
         """
         with storage_errors(AGAIN):
             async with self._transaction() as session:
-                files = ErasureRepository(session)
-                found = await files.owner_of(file_id)
+                erasures = ErasureRepository(session)
+                found = await erasures.owner_of(file_id)
                 if found is not None and found[0] == owner_id:
                     if found[1] is not None:
                         raise DerivedFileError(
                             f"It was found inside {found[1]}, and its bytes are a part of that one. Delete that file.",
                             parent_file_id=str(found[1]),
                         )
-                    await self._erase(session, [file_id])
-                erasure = await files.marked(file_id, owner_id)
+                    await self.erase_in(session, [file_id])
+                erasure = await erasures.marked(file_id, owner_id)
         if erasure is None:
             raise UnknownFileError(NO_FILE)
         self.news.set()
         return erasure
-
-    async def erase_in(self, session: AsyncSession, file_ids: Collection[UUID]) -> None:
-        """Erase these files in the caller's transaction. To be told by `news` when that is committed."""
-        await self._erase(session, file_ids)
 
     async def holdings(self, owner_id: str) -> Holdings:
         """How much an owner has."""
@@ -119,8 +117,8 @@ class Erasing:
             for each in begun:
                 unfinished += await self._forms.discard(each)
             async with self._transaction() as session:
-                files = ErasureRepository(session)
-                doomed = await self._erase(session, await files.next_of(owner_id, TOGETHER))
+                file_ids = await ErasureRepository(session).next_of(owner_id, TOGETHER)
+                doomed = await self.erase_in(session, file_ids)
             self.news.set()
             left = await self.holdings(owner_id)
             more = bool(left.files or left.derived or left.unfinished)
@@ -135,7 +133,7 @@ class Erasing:
         """Erase some files that came longer ago; returns how many, those found inside them not counted."""
         async with self._transaction() as session:
             file_ids = await ErasureRepository(session).next_older_than(age, TOGETHER)
-            await self._erase(session, file_ids)
+            await self.erase_in(session, file_ids)
         self.news.set()
         return len(file_ids)
 
@@ -152,7 +150,7 @@ class Erasing:
     async def _sweep(self, due: DueErasure) -> None:
         async with self._transaction() as session:
             # Files that were found inside and recorded behind the back of the deletion.
-            await self._erase(session, await ErasureRepository(session).found_in(due.file_id))
+            await self.erase_in(session, await ErasureRepository(session).found_in(due.file_id))
         count = await self._store.erase(folder_of(due.file_id), begun=[object_key(due.file_id)])
         metrics.ERASED_OBJECTS.inc(count)
         if count and due.sweeps:
@@ -160,17 +158,21 @@ class Erasing:
         async with self._transaction() as session:
             await ErasureRepository(session).swept(due)
 
-    async def _erase(self, session: AsyncSession, file_ids: Collection[UUID]) -> list[DoomedFile]:
-        """Rows, mark and events. The rows are locked, and whoever writes an event locks its file: nothing follows."""
+    async def erase_in(self, session: AsyncSession, file_ids: Collection[UUID]) -> list[DoomedFile]:
+        """Erase these files in the caller's transaction; `news` is to be set when that is committed.
+
+        The rows are locked, and whoever writes an event locks its file: nothing follows. Returns those that were there,
+        and what was found inside them.
+        """
         if not file_ids:
             return []
-        files = ErasureRepository(session)
-        doomed = parents_first(await files.lock_trees(file_ids))
+        erasures = ErasureRepository(session)
+        doomed = parents_first(await erasures.lock_trees(file_ids))
         if not doomed:
             return []
         moment = now()
-        await files.clear([each.file_id for each in doomed])
-        await files.mark(doomed, moment, moment + LOG_KEPT)
+        await erasures.clear([each.file_id for each in doomed])
+        await erasures.mark(doomed, moment, moment + LOG_KEPT)
         outgoing = self._outbox.outgoing()
         for each in doomed:
             event = FileDeleted(occurred_at=moment, file_id=each.file_id, owner_id=each.owner_id)
