@@ -11,9 +11,10 @@ import pytest
 from support.services import ServiceProcess
 from support.topics import reading
 from support.uploads import ANALYZER, Owner, Storage, eventually, jpeg, manifest, publish
-from upload.operators import Operator, ask, given_files
 
 from assay.shared.clock import now
+from upload.given import given_files
+from upload.operators import Operator
 
 
 async def known(owner: Owner, environment: dict[str, str], media_type: str, max_bytes: int = 10_000) -> str:
@@ -34,17 +35,17 @@ async def test_a_backfill_goes_page_by_page_and_asks_for_nothing_twice(
     files = await given_files(storage.database, owner, 620, media_type=media_type)
     await given_files(storage.database, owner, 3, media_type="application/x-other")
 
-    dry = (await ask(operator, "POST", path, params={"dry_run": True})).json()
+    dry = (await operator.ask("POST", path, params={"dry_run": True})).json()
     assert (dry["requested"], dry["skipped"], dry["version"]) == (500, 0, "1.0.0")
 
     async with reading(environment, "assay.files.bulk") as reader:
-        first = await ask(operator, "POST", path)
+        first = await operator.ask("POST", path)
         assert first.status_code == 202, first.text
         assert (first.json()["requested"], first.json()["next_cursor"]) == (500, str(files[499]))
         # Broken off here, and begun again from the beginning.
-        again = (await ask(operator, "POST", path)).json()
+        again = (await operator.ask("POST", path)).json()
         assert (again["requested"], again["skipped"]) == (0, 500)
-        last = (await ask(operator, "POST", path, params={"cursor": again["next_cursor"]})).json()
+        last = (await operator.ask("POST", path, params={"cursor": again["next_cursor"]})).json()
         assert (last["requested"], last["skipped"], last["next_cursor"]) == (120, 0, None)
         wanted = {str(each).encode() for each in files}
         records = await reader.wait_until(lambda seen: {each.key for each in seen} >= wanted)
@@ -63,7 +64,7 @@ async def test_a_new_version_of_the_analyzer_reaches_the_same_files_again(
     await given_files(storage.database, owner, 4, media_type=media_type)
 
     async def requested() -> int:
-        return int((await ask(operator, "POST", f"/api/v1/analyzers/{name}/backfill")).json()["requested"])
+        return int((await operator.ask("POST", f"/api/v1/analyzers/{name}/backfill")).json()["requested"])
 
     assert [await requested(), await requested()] == [4, 0]
     newer = manifest(name, (media_type,)).model_copy(update={"version": "1.1.0"})
@@ -85,7 +86,7 @@ async def test_a_backfill_can_be_narrowed(
     await given_files(storage.database, owner, 5, media_type=f"x{kind}/two")
 
     async def count(**parameters: str | int | bool) -> int:
-        answer = await ask(operator, "POST", path, params=parameters)
+        answer = await operator.ask("POST", path, params=parameters)
         assert answer.status_code == 202, answer.text
         return int(answer.json()["requested"])
 
@@ -106,9 +107,9 @@ async def test_files_uploaded_with_the_analyzer_at_work_are_skipped(
     assert name in accepted["plan"]
     operator = Operator(upload.url, environment)
     since = (now() - timedelta(days=9000)).isoformat()
-    asked = (await ask(operator, "POST", f"/api/v1/analyzers/{name}/backfill", params={"since": since})).json()
+    asked = (await operator.ask("POST", f"/api/v1/analyzers/{name}/backfill", params={"since": since})).json()
     assert asked["skipped"] >= 1
-    runs = await ask(owner, "POST", f"/api/v1/files/{accepted['file_id']}/runs")
+    runs = await owner.ask("POST", f"/api/v1/files/{accepted['file_id']}/runs")
     assert runs.json()["run_number"] == 2
 
 
@@ -119,7 +120,7 @@ async def test_a_retired_analyzer_leaves_the_plans_at_every_replica(
     elsewhere = Owner(replica.url, environment)
     await elsewhere.until_known({name})
     operator = Operator(upload.url, environment)
-    answer = await ask(operator, "DELETE", f"/api/v1/analyzers/{name}")
+    answer = await operator.ask("DELETE", f"/api/v1/analyzers/{name}")
     assert (answer.status_code, answer.json()) == (200, {"name": name, "version": "1.0.0"})
     # At once here; elsewhere as soon as the tombstone is read.
     assert name not in (await owner.limits())["analyzers"]
@@ -128,12 +129,12 @@ async def test_a_retired_analyzer_leaves_the_plans_at_every_replica(
     assert marker in (await elsewhere.limits())["analyzers"]
     assert name not in (await elsewhere.limits())["analyzers"]
 
-    gone = await ask(operator, "DELETE", f"/api/v1/analyzers/{name}")
+    gone = await operator.ask("DELETE", f"/api/v1/analyzers/{name}")
     assert (gone.status_code, gone.json()["code"]) == (404, "analyzer_not_found")
     # Its worker starts again.
     await publish(environment, manifest(name, ("image/jpeg",)))
     await owner.until_known({name})
-    assert (await ask(operator, "DELETE", f"/api/v1/analyzers/{name}")).status_code == 200
+    assert (await operator.ask("DELETE", f"/api/v1/analyzers/{name}")).status_code == 200
 
 
 async def test_a_backfill_goes_on_after_its_service_was_killed(
@@ -153,14 +154,14 @@ async def test_a_backfill_goes_on_after_its_service_was_killed(
     victim = ServiceProcess("upload", {**environment, "ASSAY_SLOT": "2"}, tmp_path / "victim.log")
     await asyncio.to_thread(victim.start)
     async with reading(environment, "assay.files.bulk") as reader:
-        asking = asyncio.create_task(ask(Operator(victim.url, environment), "POST", path))
+        asking = asyncio.create_task(Operator(victim.url, environment).ask("POST", path))
         await eventually(has_begun)
         victim.kill()
         with pytest.raises(httpx.TransportError):
             await asking
         before = await runs()
         assert 0 < before < len(files)
-        rest = (await ask(Operator(upload.url, environment), "POST", path)).json()
+        rest = (await Operator(upload.url, environment).ask("POST", path)).json()
         assert (rest["requested"], rest["skipped"]) == (len(files) - before, before)
         wanted = {str(each).encode() for each in files}
         records = await reader.wait_until(lambda seen: {each.key for each in seen} >= wanted)
@@ -170,11 +171,11 @@ async def test_a_backfill_goes_on_after_its_service_was_killed(
 
 async def test_both_are_for_operators(owner: Owner, upload: ServiceProcess, environment: dict[str, str]) -> None:
     for method, path in (("DELETE", ANALYZER), ("POST", f"{ANALYZER}/backfill")):
-        answer = await ask(owner, method, f"/api/v1/analyzers/{path}")
+        answer = await owner.ask(method, f"/api/v1/analyzers/{path}")
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
     operator = Operator(upload.url, environment)
-    answer = await ask(operator, "POST", "/api/v1/analyzers/nobody/backfill")
+    answer = await operator.ask("POST", "/api/v1/analyzers/nobody/backfill")
     assert (answer.status_code, answer.json()["code"]) == (404, "analyzer_not_found")
     for parameters in ({"limit": 501}, {"cursor": "x"}, {"since": "2026-01-01T00:00:00"}, {"media_type": "image"}):
-        answer = await ask(operator, "POST", f"/api/v1/analyzers/{ANALYZER}/backfill", params=parameters)
+        answer = await operator.ask("POST", f"/api/v1/analyzers/{ANALYZER}/backfill", params=parameters)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), parameters

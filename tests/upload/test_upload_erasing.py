@@ -12,23 +12,15 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from support.services import ServiceProcess, running_service
-from support.topics import Received, kafka_settings, reading
+from support.topics import Received, reading
 from support.uploads import ANALYZER, Owner, Storage, eventually, jpeg
-from upload.operators import Operator, ask, given_files
 
-from assay.contracts import FileDerived
-from assay.shared.clock import now
 from assay.shared.ids import new_id
-from assay.shared.kafka import Publisher
+from upload.given import given_derived, given_file, given_files
+from upload.operators import Operator
 
 LANES = ("assay.files", "assay.files.bulk")
 DELETED = b"assay.file.deleted.v1"
-
-
-async def given_file(owner: Owner, content: bytes | None = None, **fields: str) -> UUID:
-    answer = await owner.send(content or jpeg(), **fields)
-    assert answer.status_code == 202, answer.text
-    return UUID(answer.json()["file_id"])
 
 
 def kind(record: object) -> bytes | None:
@@ -95,7 +87,7 @@ async def test_an_erased_file_leaves_its_mark_and_nothing_else(
 
 async def test_every_lane_that_had_its_runs_hears_of_it(owner: Owner, environment: dict[str, str]) -> None:
     file_id = await given_file(owner)
-    await ask(owner, "POST", f"/api/v1/files/{file_id}/runs", json={"priority": "bulk"})
+    await owner.ask("POST", f"/api/v1/files/{file_id}/runs", json={"priority": "bulk"})
     only_bulk = await given_file(owner, priority="bulk")
     async with reading(environment, *LANES) as reader:
         for each in (file_id, only_bulk):
@@ -114,16 +106,16 @@ async def test_nothing_follows_the_deletion(owner: Owner, environment: dict[str,
         async with reading(environment, *LANES, from_beginning=True) as reader:
             answers = await asyncio.gather(
                 *(
-                    ask(owner, "POST", f"/api/v1/files/{file_id}/runs", json={"priority": lane})
+                    owner.ask("POST", f"/api/v1/files/{file_id}/runs", json={"priority": lane})
                     for lane in ("interactive", "bulk", "interactive", "bulk")
                 ),
-                ask(operator, "POST", f"/api/v1/analyzers/{ANALYZER}/backfill?limit=5"),
+                operator.ask("POST", f"/api/v1/analyzers/{ANALYZER}/backfill?limit=5"),
                 owner.ask("DELETE", f"/api/v1/files/{file_id}"),
-                *(ask(owner, "POST", f"/api/v1/files/{file_id}/runs") for _ in range(2)),
+                *(owner.ask("POST", f"/api/v1/files/{file_id}/runs") for _ in range(2)),
             )
             assert answers[5].status_code == 202
             assert {each.status_code for each in answers} <= {202, 404}
-            assert (await ask(owner, "POST", f"/api/v1/files/{file_id}/runs")).status_code == 404
+            assert (await owner.ask("POST", f"/api/v1/files/{file_id}/runs")).status_code == 404
             key = str(file_id).encode()
 
             async def all_sent(key: bytes = key) -> bool:
@@ -145,34 +137,6 @@ async def test_nothing_follows_the_deletion(owner: Owner, environment: dict[str,
         assert await rows_about(storage, file_id) == ["erasures"]
 
 
-async def derived_event(environment: dict[str, str], owner: Owner, parent: UUID, file_id: UUID | None = None) -> UUID:
-    file_id = file_id or new_id()
-    publisher = Publisher(kafka_settings(environment), source="/test")
-    await publisher.start()
-    stored = await publisher.hand_over(
-        FileDerived(
-            occurred_at=now(),
-            file_id=file_id,
-            owner_id=owner.owner_id,
-            parent_file_id=parent,
-            parent_run_id=new_id(),
-            derived_by="zip",
-            depth=1,
-            media_type="image/png",
-            size=10,
-            sha256="0" * 64,
-            object_key=f"files/{file_id}/content",
-            run_id=new_id(),
-            plan=(ANALYZER,),
-            deadline=now() + timedelta(hours=1),
-        ),
-        topic="assay.files.bulk",
-    )
-    await stored
-    await publisher.stop()
-    return file_id
-
-
 async def recorded(storage: Storage, file_id: UUID, table: str = "files") -> bool:
     query = f"SELECT count(*) FROM {table} WHERE file_id = $1"  # noqa: S608 - our own tables
     return bool(await storage.database.fetchval(query, file_id))
@@ -180,8 +144,8 @@ async def recorded(storage: Storage, file_id: UUID, table: str = "files") -> boo
 
 async def test_what_was_found_inside_goes_with_it(owner: Owner, environment: dict[str, str], storage: Storage) -> None:
     whole = await given_file(owner)
-    inside = await derived_event(environment, owner, whole)
-    deeper = await derived_event(environment, owner, inside)
+    inside = (await given_derived(environment, owner, whole)).file_id
+    deeper = (await given_derived(environment, owner, inside)).file_id
     for each in (inside, deeper):
         storage.put(f"files/{each}/content", b"found inside")
         await eventually(lambda each=each: recorded(storage, each))
@@ -199,8 +163,8 @@ async def test_what_was_found_inside_goes_with_it(owner: Owner, environment: dic
     # One that is announced afterwards goes the same way, and so does one that is announced again.
     late = new_id()
     storage.put(f"files/{late}/content", b"late")
-    await derived_event(environment, owner, inside, late)
-    await derived_event(environment, owner, whole, deeper)
+    await given_derived(environment, owner, inside, late)
+    await given_derived(environment, owner, whole, deeper)
     await until_swept(storage, late)
     assert objects_of(storage, late) == set()
     assert await rows_about(storage, late) == ["erasures"]
@@ -229,26 +193,26 @@ async def test_all_that_an_owner_has_goes_page_by_page(
     operator, other = Operator(owner.url, environment), Owner(owner.url, environment)
     await given_files(storage.database, owner, 45, media_type="image/png")
     whole, kept = await given_file(owner), await given_file(other)
-    inside = await derived_event(environment, owner, whole)
+    inside = (await given_derived(environment, owner, whole)).file_id
     await eventually(lambda: recorded(storage, inside))
     path = f"/api/v1/owners/{owner.owner_id}/files"
     assert (await owner.ask("DELETE", path)).status_code == 403
-    counted = (await ask(operator, "DELETE", path, params={"dry_run": True})).json()
+    counted = (await operator.ask("DELETE", path, params={"dry_run": True})).json()
     assert (counted["files"], counted["derived"], counted["unfinished"], counted["more"]) == (46, 1, 0, True)
     async with owner.sending(b"--x-boundary-x\r\n", 1000):  # nothing that lies anywhere yet
         pages = []
         while not pages or pages[-1]["more"]:
-            answer = await ask(operator, "DELETE", path)
+            answer = await operator.ask("DELETE", path)
             assert answer.status_code == 202, answer.text
             pages.append(answer.json())
     assert [each["files"] for each in pages] == [20, 20, 6]
     assert sum(each["derived"] for each in pages) == 1
-    again = (await ask(operator, "DELETE", path)).json()
+    again = (await operator.ask("DELETE", path)).json()
     assert (again["files"], again["more"]) == (0, False)
     assert await storage.files(owner) == []
     assert await rows_about(storage, whole) == ["erasures"]
     assert await recorded(storage, kept)
-    nobody = (await ask(operator, "DELETE", "/api/v1/owners/nobody%20here%2F1/files")).json()
+    nobody = (await operator.ask("DELETE", "/api/v1/owners/nobody%20here%2F1/files")).json()
     assert (nobody["files"], nobody["more"]) == (0, False)
 
 
@@ -258,9 +222,9 @@ async def test_unfinished_uploads_of_an_owner_end(owner: Owner, environment: dic
     async with owner.sending(start + jpeg() + bytes(9 * 1024 * 1024), 100 * 1024 * 1024):
         await eventually(lambda: _any(storage.intents(owner)))
         before = await storage.intents(owner)
-        counted = (await ask(operator, "DELETE", f"/api/v1/owners/{owner.owner_id}/files?dry_run=true")).json()
+        counted = (await operator.ask("DELETE", f"/api/v1/owners/{owner.owner_id}/files?dry_run=true")).json()
         assert (counted["files"], counted["unfinished"]) == (0, 1)
-        done = (await ask(operator, "DELETE", f"/api/v1/owners/{owner.owner_id}/files")).json()
+        done = (await operator.ask("DELETE", f"/api/v1/owners/{owner.owner_id}/files")).json()
         assert done["unfinished"] == 1
     await eventually(lambda: _none(storage.intents(owner)))
     for each in before:
@@ -297,8 +261,8 @@ async def test_resumable_uploads_of_an_owner_end_and_finished_ones_tell_nothing(
     assert await rows_about(storage, file_id) == ["erasures"]
     assert (await tus("HEAD", finished)).status_code in (404, 410)
     path = f"/api/v1/owners/{owner.owner_id}/files"
-    assert (await ask(operator, "DELETE", path, params={"dry_run": True})).json()["unfinished"] == 1
-    assert (await ask(operator, "DELETE", path)).json()["unfinished"] == 1
+    assert (await operator.ask("DELETE", path, params={"dry_run": True})).json()["unfinished"] == 1
+    assert (await operator.ask("DELETE", path)).json()["unfinished"] == 1
     assert (await tus("HEAD", half)).status_code in (404, 410)
     left = await storage.database.fetchval("SELECT count(*) FROM uploads WHERE owner_id = $1", owner.owner_id)
     assert left == 0

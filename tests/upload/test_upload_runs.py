@@ -2,30 +2,21 @@
 
 import asyncio
 import json
-from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from support.services import ServiceProcess
-from support.topics import kafka_settings, reading
-from support.uploads import ANALYZER, SMALL_ANALYZER, Owner, eventually, jpeg
-from upload.operators import Operator, ask
+from support.topics import reading
+from support.uploads import ANALYZER, SMALL_ANALYZER, Owner, eventually
 
 from assay.contracts import FileDerived
-from assay.shared.clock import now
-from assay.shared.ids import new_id
-from assay.shared.kafka import Publisher
-
-
-async def given_file(owner: Owner) -> UUID:
-    answer = await owner.send(jpeg())
-    assert answer.status_code == 202, answer.text
-    return UUID(answer.json()["file_id"])
+from upload.given import given_derived, given_file
+from upload.operators import Operator
 
 
 async def test_a_second_run_is_planned_and_announced(owner: Owner, environment: dict[str, str]) -> None:
     file_id = await given_file(owner)
     async with reading(environment, "assay.files", "assay.files.bulk") as reader:
-        answer = await ask(owner, "POST", f"/api/v1/files/{file_id}/runs")
+        answer = await owner.ask("POST", f"/api/v1/files/{file_id}/runs")
         assert answer.status_code == 202, answer.text
         body = answer.json()
         assert (body["file_id"], body["run_number"], body["status"]) == (str(file_id), 2, "queued")
@@ -44,7 +35,7 @@ async def test_analyzers_and_lane_can_be_chosen(owner: Owner, environment: dict[
     file_id = await given_file(owner)
     async with reading(environment, "assay.files", "assay.files.bulk") as reader:
         chosen = {"analyzers": [SMALL_ANALYZER], "priority": "bulk"}
-        body = (await ask(owner, "POST", f"/api/v1/files/{file_id}/runs", json=chosen)).json()
+        body = (await owner.ask("POST", f"/api/v1/files/{file_id}/runs", json=chosen)).json()
         assert body["plan"] == [SMALL_ANALYZER]
         (record,) = await reader.of_key(str(file_id), 1)
     assert record.topic == "assay.files.bulk"
@@ -63,7 +54,7 @@ async def test_what_cannot_be_done_is_told(owner: Owner, upload: ServiceProcess,
         (owner, f"{file_id}/runs", {"analyser": []}, 422, "invalid_request"),
         (owner, "not-an-id/runs", {}, 422, "invalid_request"),
     ):
-        answer = await ask(who, "POST", f"/api/v1/files/{path}", json=body)
+        answer = await who.ask("POST", f"/api/v1/files/{path}", json=body)
         assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
 
 
@@ -72,7 +63,7 @@ async def test_runs_asked_for_at_once_have_numbers_of_their_own(
 ) -> None:
     file_id = await given_file(owner)
     async with reading(environment, "assay.files", "assay.files.bulk") as reader:
-        answers = await asyncio.gather(*(ask(owner, "POST", f"/api/v1/files/{file_id}/runs") for _ in range(6)))
+        answers = await asyncio.gather(*(owner.ask("POST", f"/api/v1/files/{file_id}/runs") for _ in range(6)))
         assert sorted(each.json()["run_number"] for each in answers) == [2, 3, 4, 5, 6, 7]
         records = await reader.of_key(str(file_id), 6)
     # Rows of one file leave in the order of their numbers.
@@ -85,45 +76,24 @@ async def test_an_operators_request_makes_one_run_however_often_it_comes(
     file_id = await given_file(owner)
     operator = Operator(upload.url, environment)
     wish = {"file_id": str(file_id), "analyzers": [ANALYZER], "request_id": str(uuid4()), "priority": "bulk"}
-    refused = await ask(owner, "POST", "/internal/v1/runs", json=wish)
+    refused = await owner.ask("POST", "/internal/v1/runs", json=wish)
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
-    answers = await asyncio.gather(*(ask(operator, "POST", "/internal/v1/runs", json=wish) for _ in range(4)))
+    answers = await asyncio.gather(*(operator.ask("POST", "/internal/v1/runs", json=wish) for _ in range(4)))
     assert {each.status_code for each in answers} == {202}
     assert len({each.json()["run_id"] for each in answers}) == 1
-    assert (await ask(owner, "POST", f"/api/v1/files/{file_id}/runs")).json()["run_number"] == 3
+    assert (await owner.ask("POST", f"/api/v1/files/{file_id}/runs")).json()["run_number"] == 3
 
 
 async def test_a_derived_file_can_have_further_runs(
     owner: Owner, upload: ServiceProcess, environment: dict[str, str]
 ) -> None:
     """An analyzer announces it; its bytes never came by here. Said twice, it is there once."""
-    parent, found = await given_file(owner), new_id()
-    event = FileDerived(
-        occurred_at=now(),
-        file_id=found,
-        owner_id=owner.owner_id,
-        parent_file_id=parent,
-        parent_run_id=new_id(),
-        derived_by="unpacker",
-        depth=1,
-        media_type="image/png",
-        size=10,
-        sha256="ab" * 32,
-        object_key=f"files/{found}/content",
-        run_id=new_id(),
-        plan=(ANALYZER,),
-        deadline=now() + timedelta(hours=1),
-    )
-    publisher = Publisher(kafka_settings(environment), source="/test")
-    await publisher.start()
-    try:
-        for lane in FileDerived.topics:
-            await publisher.publish(event, topics=[lane])
-    finally:
-        await publisher.stop()
+    parent = await given_file(owner)
+    event = await given_derived(environment, owner, parent, lanes=FileDerived.topics)
+    found = event.file_id
 
     async def known() -> bool:
-        answer = await ask(owner, "POST", f"/api/v1/files/{found}/runs", json={"analyzers": [SMALL_ANALYZER]})
+        answer = await owner.ask("POST", f"/api/v1/files/{found}/runs", json={"analyzers": [SMALL_ANALYZER]})
         if answer.status_code == 202:
             assert (answer.json()["run_number"], answer.json()["plan"]) == (2, [SMALL_ANALYZER])
         return answer.status_code == 202
@@ -135,8 +105,8 @@ async def test_a_derived_file_can_have_further_runs(
     request = json.loads(next(each.value for each in records if each.key == str(found).encode() and each.value) or b"")
     assert (request["file_id"], request["object_key"]) == (str(found), event.object_key)
     operator = Operator(upload.url, environment)
-    backfilled = await ask(
-        operator, "POST", f"/api/v1/analyzers/{ANALYZER}/backfill", params={"since": event.occurred_at.isoformat()}
+    backfilled = await operator.ask(
+        "POST", f"/api/v1/analyzers/{ANALYZER}/backfill", params={"since": event.occurred_at.isoformat()}
     )
     # Its first run named this analyzer.
     assert backfilled.json()["requested"] == 0
