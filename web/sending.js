@@ -38,7 +38,7 @@ export async function sendLarge(file, tell = () => {}, memory = localStorage, as
     const id = memory.getItem(key);
     if (!id) return create();
     const answer = await ask(`${UPLOADS}/${id}`);
-    if (TRY_AGAIN.includes(answer.status)) throw await problemOf(answer);
+    if (!answer.ok && answer.status !== 404) throw await problemOf(answer);
     const state = answer.ok ? await answer.json() : null;
     if (state && (state.status === "receiving" || state.file)) return state;
     memory.removeItem(key);
@@ -65,7 +65,8 @@ export async function sendLarge(file, tell = () => {}, memory = localStorage, as
     } catch (error) {
       state = null;
       if (error.status && !TRY_AGAIN.includes(error.status)) {
-        memory.removeItem(key);
+        // Whoever signs in again goes on.
+        if (error.status !== 401) memory.removeItem(key);
         throw error;
       }
       if (failures === WAITS.length) throw new Error(`The upload broke off: ${error.message} Choose the file again, and it goes on.`);
