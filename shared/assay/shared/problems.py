@@ -1,5 +1,6 @@
 """Errors that a client sees: `application/problem+json` (RFC 9457) with a stable `code` and the trace id."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import structlog
@@ -32,6 +33,9 @@ ANSWER: dict[str, Any] = {
     "description": "A problem, with a stable `code`",
     "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
+
+# What `as_body` says of a problem besides its own members.
+_COMMON = frozenset({"type", "title", "status", "code", "detail", "trace_id"})
 
 
 class Problem(Exception):
@@ -67,6 +71,9 @@ class NotFoundError(Problem):
 
 class UnknownFileError(Problem):
     code, status, title = "file_not_found", 404, "There is no such file, or it is not yours"
+
+    def __init__(self, detail: str = "There is no such file, or it is not yours, or it was deleted.") -> None:
+        super().__init__(detail)
 
 
 class MethodNotAllowedError(Problem):
@@ -132,6 +139,12 @@ def as_body(problem: Problem) -> dict[str, Any]:
         "trace_id": current_trace_id(),
         **problem.members,
     }
+
+
+def of_body(body: Mapping[str, Any]) -> Problem:
+    """The problem that a body of `as_body` tells of, to be told again."""
+    (kind,) = (each for each in catalogue() if each.code == body["code"])
+    return kind(body["detail"], **{name: value for name, value in body.items() if name not in _COMMON})
 
 
 def respond(problem: Problem) -> JSONResponse:

@@ -24,8 +24,6 @@ from assay.notify.tailer import Tailer
 from assay.shared.auth import Principal
 from assay.shared.problems import UnknownFileError
 
-GONE = "There is no such file, or it is not yours, or it was deleted."
-
 
 class StreamService:
     """Opens and closes streams."""
@@ -65,7 +63,7 @@ class StreamService:
         if cursor is not None and cursor.finished and (until_completed or is_gone):
             return None
         if is_gone:
-            raise UnknownFileError(GONE)
+            raise UnknownFileError
         snapshot: Snapshot | None = None
         if cursor is None or audience.file_id is not None:
             # Also who goes on from an id must own the file, and may wait for its current run.
@@ -111,7 +109,7 @@ class StreamService:
         # The ring may have heard of a deletion before results.
         files = [each for each in snapshot.files if not self._ring.is_deleted(_audience_of(audience, each))]
         if audience.file_id is not None and not files:
-            raise UnknownFileError(GONE)
+            raise UnknownFileError
         data = files[0] if audience.file_id is not None else {"files": files}
         try:
             return await self._join(audience, self._view(audience), snapshot.positions, data, awaited, clamp=True)

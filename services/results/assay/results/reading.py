@@ -43,13 +43,11 @@ YOUNG = timedelta(seconds=30)
 SNAPSHOT_NEWEST = 100
 SNAPSHOT_UNFINISHED = 1000
 SNAPSHOT_TOPICS = (FILES, FILES_BULK, ANALYSES)
-# Asked again and again while an upload's events are on their way.
-# There, or never to come again.
+# There, or never to come again. Asked again and again while an upload's events are on their way.
 _IS_DECIDED = """
     SELECT EXISTS (SELECT FROM files WHERE file_id = $1 AND owner_id = $2)
         OR EXISTS (SELECT FROM deleted_files WHERE file_id = $1)
 """
-NO_FILE = "There is no such file, or it is not yours, or it was deleted."
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +86,12 @@ class Library:
         for file in rows_of(File).objects(await driver.fetch(statements.FILES, [file_id])):
             if file.owner_id == owner_id:
                 return file
-        raise UnknownFileError(NO_FILE)
+        raise UnknownFileError
 
     async def _find(self, session: AsyncSession, owner_id: str, file_id: UUID) -> File:
         file = await session.get(File, file_id)
         if file is None or file.owner_id != owner_id:
-            raise UnknownFileError(NO_FILE)
+            raise UnknownFileError
         return file
 
     async def _wait_for_young(self, owner_id: str, file_id: UUID) -> None:

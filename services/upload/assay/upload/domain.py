@@ -9,6 +9,7 @@ from uuid import UUID
 
 from assay.contracts import AnalyzerManifest, RunRequested
 from assay.contracts.topics import FILES, FILES_BULK
+from assay.shared.problems import Problem
 from assay.upload.errors import FileTooLargeError, UnsupportedMediaTypeError
 
 Priority = Literal["interactive", "bulk"]
@@ -116,6 +117,10 @@ class AcceptedFile:
     def is_requested(self) -> bool:
         """True where the run was requested just now."""
         return self.status == "queued"
+
+
+Outcome = AcceptedFile | Problem
+"""What came of one file of a request."""
 
 
 def versioned(manifest: AnalyzerManifest) -> str:

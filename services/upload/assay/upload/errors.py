@@ -10,6 +10,9 @@ class RefusedFileError(Problem):
 class EmptyFileError(RefusedFileError):
     code, status, title = "empty_file", 422, "The file has no bytes"
 
+    def __init__(self, detail: str = "The file is empty: it has 0 bytes. Was it saved, or copied to its end?") -> None:
+        super().__init__(detail)
+
 
 class UnsupportedMediaTypeError(RefusedFileError):
     code, status, title = "unsupported_media_type", 415, "No analyzer takes files of this type"

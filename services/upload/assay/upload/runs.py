@@ -25,7 +25,6 @@ from assay.upload.repository import FileRepository
 log = structlog.get_logger(__name__)
 
 AGAIN = "The database does not answer. Nothing was requested; ask again in a minute."
-NO_FILE = "There is no such file, or it is not yours, or it was deleted."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class RunService:
             files = FileRepository(session)
             found = await files.lock([wish.file_id])
             if not found or owner_id not in (None, found[0].owner_id):
-                raise UnknownFileError(NO_FILE)
+                raise UnknownFileError
             (file,) = found
             if wish.request_id is not None and (earlier := await files.run_of_request(wish.request_id)) is not None:
                 return file, earlier

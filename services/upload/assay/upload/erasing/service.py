@@ -32,7 +32,6 @@ from assay.upload.sweeper import Sweeper
 log = structlog.get_logger(__name__)
 
 AGAIN = "The database does not answer. Nothing was erased by this request; send it again in a minute."
-NO_FILE = "There is no such file, or it is not yours, or it was deleted."
 TOGETHER = 20
 FOLDERS = 16
 UNFINISHED = 200
@@ -93,7 +92,7 @@ class Erasing:
                     await self.erase_in(session, [file_id])
                 erasure = await erasures.marked(file_id, owner_id)
         if erasure is None:
-            raise UnknownFileError(NO_FILE)
+            raise UnknownFileError
         self.news.set()
         return erasure
 

@@ -1,13 +1,9 @@
 """A claim to a key, and what is remembered under it."""
 
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
-from assay.shared.problems import Problem, catalogue
-from assay.upload.domain import AcceptedFile
-
-Outcome = AcceptedFile | Problem
+from assay.upload.domain import AcceptedFile, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +25,3 @@ class Finished:
 
     fingerprint: str
     outcomes: list[Outcome]
-
-
-def kept(problem: Problem) -> dict[str, Any]:
-    """A problem, to be kept as JSON."""
-    return {"code": problem.code, "detail": problem.detail, "members": problem.members}
-
-
-def told_again(problem: dict[str, Any]) -> Problem:
-    """The problem that was kept."""
-    (kind,) = (each for each in catalogue() if each.code == problem["code"])
-    return kind(problem["detail"], **problem["members"])

@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from assay.shared.database import Transaction
 from assay.shared.ids import new_id
 from assay.shared.tasks import end
-from assay.upload.domain import AcceptedFile
-from assay.upload.idempotency.domain import Claim, Finished, Outcome
+from assay.upload.domain import AcceptedFile, Outcome
+from assay.upload.idempotency.domain import Claim, Finished
 from assay.upload.idempotency.errors import KeyInUseError
 from assay.upload.idempotency.repository import KeyRepository
 from assay.upload.outages import storage_errors

@@ -9,9 +9,9 @@ from sqlalchemy import delete, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from assay.shared.problems import Problem
-from assay.upload.domain import AcceptedFile, FileStatus
-from assay.upload.idempotency.domain import Claim, Finished, Outcome, kept, told_again
+from assay.shared.problems import Problem, as_body, of_body
+from assay.upload.domain import AcceptedFile, FileStatus, Outcome
+from assay.upload.idempotency.domain import Claim, Finished
 from assay.upload.idempotency.tables import IdempotencyKeyRow as Key
 from assay.upload.idempotency.tables import IdempotencyOutcomeRow as Row
 from assay.upload.repository import stored_file
@@ -71,7 +71,7 @@ class KeyRepository:
         found: dict[int, Outcome] = {}
         for row, file, plan in rows:
             if row.problem is not None:
-                found[row.position] = told_again(row.problem)
+                found[row.position] = of_body(row.problem)
             else:
                 assert row.run_id is not None
                 found[row.position] = AcceptedFile(
@@ -151,7 +151,7 @@ def _values(claim: Claim, position: int, outcome: Outcome) -> dict[str, object]:
     where = {"owner_id": claim.owner_id, "key": claim.key, "position": position}
     nothing = dict.fromkeys(("file_id", "run_id", "is_known", "status", "problem"))
     if isinstance(outcome, Problem):
-        return {**where, **nothing, "problem": kept(outcome)}
+        return {**where, **nothing, "problem": as_body(outcome)}
     return {
         **where,
         **nothing,

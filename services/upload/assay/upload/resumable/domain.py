@@ -64,7 +64,6 @@ class Upload:
     fence: int = 0
     expires_at: datetime = datetime.max
     multipart_id: str | None = None
-    next_part: int = 1
     part_bytes: int = PART_BYTES
     is_typed: bool = False
     filename: str = ""

@@ -28,7 +28,7 @@ class Gate:
         Raises EmptyFileError, FileTooLargeError, or a NotNowError.
         """
         if size == 0:
-            raise EmptyFileError("The file is empty: it has 0 bytes. Was it saved, or copied to its end?")
+            raise EmptyFileError
         if size > self._max_file_bytes:
             raise FileTooLargeError(
                 f"A file may have {self._max_file_bytes} bytes; this one has {size}.",

@@ -4,14 +4,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from assay.shared.database import Transaction
-from assay.shared.problems import Problem, catalogue
+from assay.shared.problems import of_body
 from assay.upload.domain import AcceptedFile
 from assay.upload.resumable.domain import Upload
 from assay.upload.resumable.errors import UnknownUploadError, UploadFinishedError, UploadGoneError
 from assay.upload.resumable.repository import UploadRepository
-
-# What `as_body` adds to a problem's own members.
-COMMON = frozenset({"type", "title", "status", "code", "detail", "trace_id"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +43,7 @@ def check_open(upload: Upload) -> None:
         raise UploadFinishedError(
             f"The upload has become the file {upload.file_id}; there is nothing to add.", file_id=str(upload.file_id)
         )
-    if upload.status == "refused":
-        raise refusal_of(upload)
+    if upload.problem is not None:
+        raise of_body(upload.problem)
     if upload.status != "receiving":
         raise UploadGoneError(f"The upload is {upload.status}, and what had arrived was thrown away. Begin a new one.")
-
-
-def refusal_of(upload: Upload) -> Problem:
-    """The problem for which an upload was refused, once more."""
-    told = upload.problem or {}
-    kind = next((each for each in catalogue() if each.code == told.get("code")), UploadGoneError)
-    members = {name: value for name, value in told.items() if name not in COMMON}
-    return kind(str(told.get("detail", "")), **members)
