@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from assay.shared.objects import ObjectStore
+from assay.upload.announcing import Announcer
 from assay.upload.main import main
 from assay.upload.resumable.finishing import Finisher
 from assay.upload.resumable.repository import UploadRepository
-from assay.upload.service import UploadService
 
 
 def die() -> NoReturn:
@@ -43,7 +43,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "before-finishing": lambda: dying_before(Finisher, "finish"),
     "after-assembling": lambda: dying_after(ObjectStore, "assemble"),
     "before-commit": lambda: dying_after(UploadRepository, "end"),
-    "after-commit": lambda: dying_after(UploadService, "announce"),
+    "after-commit": lambda: dying_after(Announcer, "announce"),
 }
 
 

@@ -14,17 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from assay.contracts import FileUploaded
 from assay.shared.clock import now
 from assay.shared.database import Transaction
+from assay.shared.ids import new_id
 from assay.shared.outbox import Outbox
 from assay.shared.problems import UnavailableError
 from assay.upload import metrics
 from assay.upload.admission.quotas import Quotas
 from assay.upload.catalog import Catalog
-from assay.upload.domain import AcceptedFile, Options, Run, StoredFile, versioned
+from assay.upload.domain import AcceptedFile, Options, Run, StoredFile, plan_for, versioned
 from assay.upload.repository import FileRepository
 
 log = structlog.get_logger(__name__)
 
-Claim = Callable[[AsyncSession, AcceptedFile], Awaitable[bool]]
+Fulfil = Callable[[AsyncSession, AcceptedFile], Awaitable[bool]]
 """Ends what stands for an unfinished upload, in the transaction that announces its file; False where it was given up.
 
 Where the file is known, it is given the earlier one: the object just stored is then still to be cleared away.
@@ -49,10 +50,16 @@ class Announcer:
         self._catalog = catalog
         self._run_deadline = run_deadline
 
-    async def announce(self, accepted: AcceptedFile, options: Options, claim: Claim) -> AcceptedFile:
-        """Announce a file; returns it, or the earlier file of these bytes with its newest run.
+    async def plan(self, file: StoredFile, options: Options) -> AcceptedFile:
+        """The file with a first run by today's plan, not announced. Raises RefusedFileError where nobody takes it."""
+        plan = plan_for(await self._catalog.analyzers(), file.media_type, file.size, options.analyzers)
+        return AcceptedFile(file, new_id(), plan)
 
-        Raises UnavailableError where the upload was given up meanwhile, a NotNowError beyond a quota.
+    async def announce(self, accepted: AcceptedFile, options: Options, fulfil: Fulfil) -> AcceptedFile:
+        """Announce a planned file; returns it, or the earlier file of these bytes with its newest run.
+
+        Raises UnavailableError where the upload was given up meanwhile, a NotNowError beyond a quota. Clearing away
+        what was stored, also where the file was known, is the caller's.
         """
         moment = now()
         async with self._transaction() as session:
@@ -67,7 +74,7 @@ class Announcer:
                     break
             else:
                 await self._examine(session, accepted, options, moment)
-            if not await claim(session, outcome):
+            if not await fulfil(session, outcome):
                 raise UnavailableError("The upload was silent for too long and was given up. Send it again.")
         _count(outcome, options)
         return outcome

@@ -17,6 +17,7 @@ from assay.shared.outbox import Outbox
 from assay.shared.settings import load
 from assay.upload import operating
 from assay.upload.admission import completions
+from assay.upload.admission import routes as admission_routes
 from assay.upload.admission.queue import Queue, limits_of
 from assay.upload.admission.quotas import Quotas
 from assay.upload.admission.service import Admission
@@ -28,8 +29,10 @@ from assay.upload.derived import DerivedFiles
 from assay.upload.erasing import routes as erasing_routes
 from assay.upload.erasing.background import BackgroundErasing
 from assay.upload.erasing.service import Erasing
+from assay.upload.first_look import FirstLook
+from assay.upload.forms import FormReader
 from assay.upload.idempotency.keys import IdempotencyKeys
-from assay.upload.memory import Memory
+from assay.upload.memory import Memory, return_large_blocks
 from assay.upload.resumable import wiring
 from assay.upload.resumable.body import Draining
 from assay.upload.retirement import Retirement
@@ -65,30 +68,35 @@ def build(settings: Settings, draining: Draining) -> FastAPI:
     keys = IdempotencyKeys(transaction=transaction, lease=settings.intent_lease)
     media_types = MediaTypes()
     memory = Memory()
+    first_look = FirstLook(catalog=catalog, media_types=media_types, limits=settings.limits)
+    announcer = Announcer(
+        transaction=transaction, outbox=outbox, catalog=catalog, quotas=quotas, run_deadline=settings.run_deadline
+    )
     service = UploadService(
         transaction=transaction,
-        store=store,
-        announcer=Announcer(
+        announcer=announcer,
+        reader=FormReader(
             transaction=transaction,
-            outbox=outbox,
+            store=store,
             catalog=catalog,
-            quotas=quotas,
-            run_deadline=settings.run_deadline,
+            media_types=media_types,
+            first_look=first_look,
+            sweeper=sweeper,
+            admission=admission,
+            memory=memory,
+            limits=settings.limits,
         ),
-        catalog=catalog,
-        media_types=media_types,
         sweeper=sweeper,
         keys=keys,
         admission=admission,
-        memory=memory,
-        limits=settings.limits,
     )
     authenticator = Authenticator(settings.auth)
     resumable = wiring.build(
         transaction=transaction,
         store=store,
         catalog=catalog,
-        service=service,
+        announcer=announcer,
+        first_look=first_look,
         media_types=media_types,
         draining=draining,
         admission=admission,
@@ -108,11 +116,12 @@ def build(settings: Settings, draining: Draining) -> FastAPI:
     router = build_router(
         service=service,
         admission=admission,
-        quotas=quotas,
-        queue=queue,
-        catalog=catalog,
         authenticator=authenticator,
-        settings=settings,
+        limits=settings.limits,
+        public_url=settings.public_url,
+    )
+    limits = admission_routes.build_router(
+        quotas=quotas, queue=queue, catalog=catalog, authenticator=authenticator, settings=settings
     )
     operations = operating.build_router(
         runs=RunService(
@@ -167,7 +176,7 @@ def build(settings: Settings, draining: Draining) -> FastAPI:
 
     return http.build_app(
         title="Assay upload",
-        routers=[router, operations, erasure, *resumable.routers],
+        routers=[router, limits, operations, erasure, *resumable.routers],
         health=health,
         lifespan=lifespan,
     )
@@ -176,6 +185,7 @@ def build(settings: Settings, draining: Draining) -> FastAPI:
 def main() -> None:
     """Run the service until SIGTERM."""
     settings = load(Settings)
+    return_large_blocks()
     logs.install(NAME, settings.log)
     tracing.install(NAME, settings.traces)
     draining = Draining()

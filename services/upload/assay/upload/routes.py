@@ -12,18 +12,14 @@ from starlette.requests import ClientDisconnect
 from assay.shared.auth import Authenticator, Principal
 from assay.shared.problems import MalformedBodyError, Problem, answers
 from assay.upload import metrics
-from assay.upload.admission.queue import Queue
-from assay.upload.admission.quotas import Quotas
 from assay.upload.admission.service import Admission
-from assay.upload.catalog import Catalog
-from assay.upload.domain import LANES, AcceptedFile, media_types_taken
+from assay.upload.domain import LANES, AcceptedFile, Outcome
 from assay.upload.errors import RequestTooLargeError, UploadStalledError
 from assay.upload.idempotency.headers import key_of
 from assay.upload.multipart import Form, boundary_of
-from assay.upload.outages import storage_errors
-from assay.upload.schemas import Lane, Limits, OwnerQuotas, OwnerUsage, UploadedFile, UploadedFiles, outcome_body
-from assay.upload.service import Outcome, UploadService
-from assay.upload.settings import FORM_ALLOWANCE_BYTES, Settings
+from assay.upload.schemas import UploadedFile, UploadedFiles, outcome_body
+from assay.upload.service import UploadService
+from assay.upload.settings import FORM_ALLOWANCE_BYTES, LimitsSettings
 
 log = structlog.get_logger(__name__)
 
@@ -101,16 +97,13 @@ def build_router(
     *,
     service: UploadService,
     admission: Admission,
-    quotas: Quotas,
-    queue: Queue,
-    catalog: Catalog,
     authenticator: Authenticator,
-    settings: Settings,
+    limits: LimitsSettings,
+    public_url: str,
 ) -> APIRouter:
-    """The routes of this service."""
+    """The route of forms."""
     router = APIRouter(prefix="/api/v1", tags=["upload"])
-    limits = settings.limits
-    public_url = settings.public_url.rstrip("/")
+    public_url = public_url.rstrip("/")
     user = Depends(authenticator.user)
 
     async def receive(request: Request, principal: Principal) -> list[Outcome]:
@@ -166,39 +159,5 @@ def build_router(
         (accepted,) = taken
         uploaded = UploadedFile.of(accepted, public_url)
         return JSONResponse(uploaded.model_dump(mode="json"), status, headers={"Location": uploaded.links.self})
-
-    @router.get("/limits", responses=answers(401, 403, 503), summary="How much is taken, and of what")
-    async def read_limits(principal: Annotated[Principal, user]) -> Limits:
-        """Ask before a large upload; the same limits hold at every hop."""
-        known = catalog.known
-        quota = settings.quota
-        with storage_errors("The database does not answer. Ask again in a minute."):
-            usage = await quotas.usage(principal.owner_id)
-        return Limits(
-            max_file_bytes=limits.max_file_bytes,
-            max_files_per_request=limits.max_files_per_request,
-            max_metadata_bytes=limits.max_metadata_bytes,
-            idle_timeout_s=limits.idle_timeout.total_seconds(),
-            deadline_s=settings.run_deadline.total_seconds(),
-            media_types=media_types_taken(known.values()),
-            analyzers=sorted(known),
-            priorities=list(LANES),
-            quotas=OwnerQuotas(
-                bytes=quota.bytes or None,
-                files_per_day=quota.files_per_day or None,
-                files_in_flight=quota.files_in_flight or None,
-                requests_per_minute=quota.requests_per_minute or None,
-            ),
-            usage=OwnerUsage(
-                files=usage.files,
-                bytes=usage.bytes,
-                files_today=usage.files_today,
-                files_in_flight=usage.in_flight,
-            ),
-            queue=[
-                Lane(priority=priority, age_s=queue.age_s(lane), limit_s=queue.limit_s(lane))
-                for priority, lane in LANES.items()
-            ],
-        )
 
     return router

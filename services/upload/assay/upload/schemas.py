@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from assay.contracts.analyzers import ANALYZER_NAME
 from assay.shared.problems import Problem, as_body
-from assay.upload.domain import AcceptedFile, FileStatus, Priority, Run, StoredFile
+from assay.upload.domain import AcceptedFile, FileStatus, Outcome, Priority, Run, StoredFile
 
 AnalyzerName = Annotated[str, Field(pattern=ANALYZER_NAME, max_length=64)]
 
@@ -127,48 +127,6 @@ class RetiredAnalyzer(BaseModel):
     version: str
 
 
-class OwnerQuotas(BaseModel):
-    """What you may have and do; null: as much as you like. More is answered with 429."""
-
-    bytes: int | None = Field(description="Stored, files found inside others included")
-    files_per_day: int | None = Field(description="Uploaded between midnight and midnight UTC")
-    files_in_flight: int | None = Field(description="Runs that you have asked for and that are not completed")
-    requests_per_minute: int | None = Field(description="Uploads and further runs; as many may come at once")
-
-
-class OwnerUsage(BaseModel):
-    """What you have at this moment, counted as the quotas are."""
-
-    files: int = Field(description="Those found inside others included")
-    bytes: int
-    files_today: int = Field(description="Those deleted since included")
-    files_in_flight: int
-
-
-class Lane(BaseModel):
-    """How long work waits. Where the oldest has waited for longer than the limit, new work is answered with 429."""
-
-    priority: Priority
-    age_s: float | None = Field(description="Of the oldest work not done; null where that is not known")
-    limit_s: float | None = Field(description="Null: any age")
-
-
-class Limits(BaseModel):
-    """How much is taken, and of what."""
-
-    max_file_bytes: int = Field(description="Of a file, and of all files of one request together")
-    max_files_per_request: int
-    max_metadata_bytes: int
-    idle_timeout_s: float = Field(description="A request that sends nothing for so long is given up")
-    deadline_s: float = Field(description="A run ends at the latest so long after its request")
-    media_types: list[str] = Field(description="What the analyzers take: exact media types, or image/*")
-    analyzers: list[str]
-    priorities: list[str]
-    quotas: OwnerQuotas
-    usage: OwnerUsage
-    queue: list[Lane]
-
-
-def outcome_body(outcome: AcceptedFile | Problem, public_url: str) -> UploadedFile | dict[str, Any]:
+def outcome_body(outcome: Outcome, public_url: str) -> UploadedFile | dict[str, Any]:
     """What a list of outcomes says of one file."""
     return as_body(outcome) if isinstance(outcome, Problem) else UploadedFile.of(outcome, public_url)

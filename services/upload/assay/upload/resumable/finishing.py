@@ -15,13 +15,13 @@ from assay.shared.media_types import MediaTypes
 from assay.shared.objects import ObjectStore, PartMissingError, UploadMissingError
 from assay.shared.problems import Problem, UnavailableError, as_body
 from assay.upload.admission.errors import NotNowError
+from assay.upload.announcing import Announcer
 from assay.upload.domain import AcceptedFile, StoredFile
 from assay.upload.resumable import metrics
 from assay.upload.resumable.domain import Status, Upload
 from assay.upload.resumable.errors import IncompletePartsError, WrongContentError
 from assay.upload.resumable.repository import UploadRepository
 from assay.upload.resumable.trails import Trail
-from assay.upload.service import UploadService
 
 log = structlog.get_logger(__name__)
 
@@ -36,14 +36,14 @@ class Finisher:
         *,
         transaction: Transaction,
         store: ObjectStore,
-        service: UploadService,
+        announcer: Announcer,
         media_types: MediaTypes,
         keep: timedelta,
     ) -> None:
         """keep: how long it is told what became of an upload."""
         self._transaction = transaction
         self._store = store
-        self._service = service
+        self._announcer = announcer
         self._media_types = media_types
         self._keep = keep
         self._clearing: set[asyncio.Task[None]] = set()
@@ -66,7 +66,7 @@ class Finisher:
             raise
 
     async def _announce(self, upload: Upload, file: StoredFile) -> AcceptedFile:
-        async def claim(session: AsyncSession, accepted: AcceptedFile) -> bool:
+        async def fulfil(session: AsyncSession, accepted: AcceptedFile) -> bool:
             return await UploadRepository(session).end(
                 upload.upload_id,
                 upload.fence,
@@ -77,7 +77,8 @@ class Finisher:
                 is_known=accepted.is_known,
             )
 
-        accepted = await self._service.announce(file, upload.options, claim)
+        planned = await self._announcer.plan(file, upload.options)
+        accepted = await self._announcer.announce(planned, upload.options, fulfil)
         metrics.ENDED.labels(status="finished").inc()
         self._clear_soon(upload.having(status="finished", file_id=accepted.file.file_id))
         return accepted

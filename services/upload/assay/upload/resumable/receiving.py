@@ -13,13 +13,13 @@ import structlog
 from assay.shared.database import Transaction
 from assay.shared.media_types import Sample
 from assay.shared.objects import ObjectStore
+from assay.upload.first_look import FIRST_LOOK_BYTES
 from assay.upload.memory import Memory, Room
 from assay.upload.resumable.domain import MAX_SEGMENTS, Part, Segment, Upload
 from assay.upload.resumable.errors import ChecksumMismatchError, UploadBusyError
 from assay.upload.resumable.headers import Checksum
 from assay.upload.resumable.repository import UploadRepository
 from assay.upload.resumable.trails import Trail
-from assay.upload.service import FIRST_LOOK_BYTES
 from assay.upload.storing import STORED_AS
 
 log = structlog.get_logger(__name__)
@@ -159,8 +159,11 @@ class Receiver:
         await self._take_room()
         assert self._room is not None
         self._room.fill()
-        data = b"".join([*await self._tail_pieces(), self._buffer])
-        self._buffer.clear()
+        if self._tail:
+            data = bytearray().join([*await self._tail_pieces(), self._buffer])
+            self._buffer.clear()
+        else:
+            data, self._buffer = self._buffer, bytearray()
         multipart_id = self.upload.multipart_id or await self._begin_multipart()
         async with self._transaction() as session:
             number = await UploadRepository(session).reserve_part(self.upload.upload_id, self.upload.fence)

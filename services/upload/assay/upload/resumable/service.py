@@ -12,17 +12,14 @@ from assay.shared.problems import InvalidRequestError
 from assay.upload import metrics
 from assay.upload.catalog import Catalog
 from assay.upload.errors import FileTooLargeError, RefusedFileError
+from assay.upload.first_look import FirstLook
 from assay.upload.memory import Memory
 from assay.upload.outages import storage_errors
 from assay.upload.resumable import headers
 from assay.upload.resumable import metrics as counts
 from assay.upload.resumable.body import Chunks
 from assay.upload.resumable.domain import Upload, part_bytes_for
-from assay.upload.resumable.errors import (
-    OffsetMismatchError,
-    UnknownUploadError,
-    UploadFinishedError,
-)
+from assay.upload.resumable.errors import OffsetMismatchError, UnknownUploadError, UploadFinishedError
 from assay.upload.resumable.finishing import Finisher
 from assay.upload.resumable.gate import Gate
 from assay.upload.resumable.headers import Checksum
@@ -31,7 +28,6 @@ from assay.upload.resumable.outcomes import Outcomes, Progress, check_open
 from assay.upload.resumable.receiving import Receiver
 from assay.upload.resumable.repository import UploadRepository
 from assay.upload.resumable.trails import Trails
-from assay.upload.service import UploadService
 from assay.upload.settings import LimitsSettings
 
 log = structlog.get_logger(__name__)
@@ -48,7 +44,7 @@ class ResumableUploads:
         transaction: Transaction,
         store: ObjectStore,
         catalog: Catalog,
-        service: UploadService,
+        first_look: FirstLook,
         gate: Gate,
         finisher: Finisher,
         leases: Leases,
@@ -61,7 +57,7 @@ class ResumableUploads:
         self._transaction = transaction
         self._store = store
         self._catalog = catalog
-        self._service = service
+        self._first_look = first_look
         self._gate = gate
         self._finisher = finisher
         self._leases = leases
@@ -173,7 +169,7 @@ class ResumableUploads:
         await receiver.end()
 
     async def _look(self, upload: Upload, sample: Sample) -> None:
-        limit = await self._service.look(sample, upload.options)
+        limit = await self._first_look.limit(sample, upload.options)
         if upload.length > limit:
             raise FileTooLargeError(
                 f"Files of this type may have {limit} bytes; this one has {upload.length}.", max_file_bytes=limit

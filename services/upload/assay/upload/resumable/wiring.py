@@ -9,7 +9,9 @@ from assay.shared.database import Transaction
 from assay.shared.media_types import MediaTypes
 from assay.shared.objects import ObjectStore
 from assay.upload.admission.service import Admission
+from assay.upload.announcing import Announcer
 from assay.upload.catalog import Catalog
+from assay.upload.first_look import FirstLook
 from assay.upload.memory import Memory
 from assay.upload.resumable import presign_routes, tus_routes
 from assay.upload.resumable.body import Draining
@@ -21,7 +23,6 @@ from assay.upload.resumable.owners import OwnersUploads
 from assay.upload.resumable.presigning import PresignedUploads
 from assay.upload.resumable.service import ResumableUploads
 from assay.upload.resumable.sweeping import UploadSweeper
-from assay.upload.service import UploadService
 from assay.upload.settings import Settings
 
 
@@ -39,7 +40,8 @@ def build(
     transaction: Transaction,
     store: ObjectStore,
     catalog: Catalog,
-    service: UploadService,
+    announcer: Announcer,
+    first_look: FirstLook,
     media_types: MediaTypes,
     draining: Draining,
     admission: Admission,
@@ -50,7 +52,7 @@ def build(
     """Everything wired; nothing is connected before the sweeper starts."""
     times = settings.uploads
     finisher = Finisher(
-        transaction=transaction, store=store, service=service, media_types=media_types, keep=times.expire_after
+        transaction=transaction, store=store, announcer=announcer, media_types=media_types, keep=times.expire_after
     )
     leases = Leases(transaction=transaction, lease=times.lease, wait=times.lock_wait)
     outcomes = Outcomes(transaction=transaction)
@@ -59,7 +61,7 @@ def build(
         transaction=transaction,
         store=store,
         catalog=catalog,
-        service=service,
+        first_look=first_look,
         gate=gate,
         finisher=finisher,
         leases=leases,
