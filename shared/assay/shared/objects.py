@@ -145,7 +145,7 @@ class ObjectStore:
         """Raise where the store does not answer; for `/readyz`."""
         await self._call(self._client.head_bucket, Bucket=self.bucket)
 
-    async def put(self, key: str, data: "bytes | io.RawIOBase", *, media_type: str) -> None:
+    async def put(self, key: str, data: "bytes | bytearray | io.RawIOBase", *, media_type: str) -> None:
         """Store an object with one request. data: bytes, or an open file that can seek."""
         await self._call(
             self._client.put_object, Bucket=self.bucket, Key=key, Body=data, ContentType=media_type, **self._made
@@ -239,7 +239,7 @@ class ObjectStore:
         )
         return answer["UploadId"]
 
-    async def add_part(self, key: str, upload_id: str, number: int, data: bytes) -> str:
+    async def add_part(self, key: str, upload_id: str, number: int, data: bytes | bytearray) -> str:
         """Store part `number` (from 1; 5 MiB or more, but for the last); returns its etag."""
         answer = await self._call(
             self._client.upload_part, Bucket=self.bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=data

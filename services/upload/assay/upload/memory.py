@@ -5,12 +5,27 @@ its client, because nothing more is read of it; nobody is refused. Small uploads
 """
 
 import asyncio
+import ctypes
 from collections import deque
+from contextlib import suppress
 
 ROOM_BYTES = 32 * 1024 * 1024
 # So long a client may take to fill its room. A slower one goes on, but its room is counted as free: a few bad
 # connections must not hold up everybody else.
-PATIENCE_S = 1.0
+PATIENCE_S = 2.0
+
+
+_M_MMAP_THRESHOLD = -3
+LARGE_BLOCK_BYTES = 1024 * 1024
+
+
+def return_large_blocks() -> None:
+    """Let the C library give blocks of a MiB and more back to the system as soon as they are free.
+
+    glibc begins to keep them, in pieces, after a few were used. Other libraries have no such switch and need none.
+    """
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
 
 
 class Room:

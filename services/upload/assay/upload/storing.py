@@ -44,8 +44,7 @@ class ObjectWriter:
         self._at_most = at_most
         self._room: Room | None = None
         self._digest = hashlib.sha256()
-        self._chunks: list[bytes] = []
-        self._buffered = 0
+        self._data = bytearray()
         self._upload_id: str | None = None
         self._etags: list[str] = []
         self._sending: asyncio.Task[None] | None = None
@@ -60,9 +59,8 @@ class ObjectWriter:
         """The next bytes. Returns when there is room for more."""
         if self._room is None:
             self._room = await self._memory.take(self._room_needed)
-        self._chunks.append(chunk)
-        self._buffered += len(chunk)
-        if self._buffered >= PART_BYTES:
+        self._data += chunk
+        if len(self._data) >= PART_BYTES:
             await self._send_part()
 
     async def finish(self) -> str:
@@ -76,7 +74,7 @@ class ObjectWriter:
             await self._store.put(self.key, data, media_type=STORED_AS)
             self._give_back()
         else:
-            if self._buffered:
+            if self._data:
                 await self._send_part()
             await self._sent()
             await self._store.complete(self.key, self._upload_id, self._etags)
@@ -84,7 +82,7 @@ class ObjectWriter:
 
     async def discard(self) -> None:
         """Leave nothing behind. Safe at any moment, also while the caller is being cancelled."""
-        self._chunks.clear()
+        self._data.clear()
         self._give_back()
         if self._sending is not None:
             # A part that is stored after its upload was aborted would stay.
@@ -92,10 +90,9 @@ class ObjectWriter:
         if self._has_begun:
             await self._sweeper.discard(self._intent.file_id)
 
-    def _take(self) -> bytes:
-        data = b"".join(self._chunks)
-        self._chunks.clear()
-        self._buffered = 0
+    def _take(self) -> bytearray:
+        # Not made bytes of: botocore would copy these, behind the request's head.
+        data, self._data = self._data, bytearray()
         return data
 
     @property
@@ -135,7 +132,7 @@ class ObjectWriter:
             await asyncio.shield(self._sending)
             self._sending = None
 
-    async def _send(self, upload_id: str, data: bytes, room: Room) -> None:
+    async def _send(self, upload_id: str, data: bytearray, room: Room) -> None:
         try:
             await asyncio.to_thread(self._digest.update, data)
             self._etags.append(await self._store.add_part(self.key, upload_id, len(self._etags) + 1, data))
