@@ -165,6 +165,24 @@ def test_the_page_sends_in_pieces_and_goes_on_at_the_other_replica(product: Prod
     assert "javascript" in page.headers["content-type"]
 
 
+def test_on_the_page_who_signs_in_again_goes_on(product: Product, tmp_path: Path) -> None:
+    path = tmp_path / "middling.jpg"
+    path.write_bytes(b"".join(large_jpeg(33 * MIB)))
+    sending = tus_js.start(
+        tus_js.FOLDER / "page.mjs",
+        path=str(path),
+        page=str(ROOT / "web" / "sending.js"),
+        url=product.url,
+        token=product.token,
+        expires=True,
+    )
+    result = tus_js.result_of(sending)
+    assert result["refused"] == [401]
+    assert result["told"] == [0, 16 * MIB, 16 * MIB, 32 * MIB]
+    assert result["left"] == 0
+    assert_examined(product, result["uploaded"]["file_id"], path)
+
+
 def test_parts_go_straight_to_storage(product: Product) -> None:
     """The addresses are the gateway's, so they work from another host."""
     path = SAMPLES / "ai-signed.jpg"
