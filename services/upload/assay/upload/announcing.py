@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from assay.contracts import FileUploaded
 from assay.shared.clock import now
-from assay.shared.database import Transaction
+from assay.shared.database import Transaction, driver_of
 from assay.shared.ids import new_id
 from assay.shared.outbox import Outbox
 from assay.shared.problems import UnavailableError
@@ -99,7 +99,10 @@ class Announcer:
         run = self._run(accepted, options, moment, number=1)
         same_bytes = await files.same_bytes(file)
         await files.add_runs([(file.file_id, run)])
-        await self._outbox.add_all(session, [uploaded, run.requested(file, same_bytes)], topics=(options.lane,))
+        outgoing = self._outbox.outgoing()
+        outgoing.add(uploaded, topics=(options.lane,))
+        outgoing.add(run.requested(file, same_bytes), topics=(options.lane,))
+        await outgoing.write(await driver_of(session))
 
     async def _examine_again(
         self, session: AsyncSession, known: StoredFile, accepted: AcceptedFile, options: Options, moment: datetime

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import asyncpg
 import structlog
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError
@@ -13,6 +14,9 @@ from assay.shared.problems import UnavailableError
 
 log = structlog.get_logger(__name__)
 
+# The driver's own errors too: what runs for every file is asked of it directly.
+_DATABASE = (DBAPIError, PoolTimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
 
 @contextmanager
 def storage_errors(
@@ -21,6 +25,6 @@ def storage_errors(
     """S3, PostgreSQL or Kafka away: raises UnavailableError with what to tell the client."""
     try:
         yield
-    except (*StorageError, DBAPIError, PoolTimeoutError, KafkaError, OSError) as error:
+    except (*StorageError, *_DATABASE, KafkaError, OSError) as error:
         log.error("storage_failed", exc_info=error)
         raise UnavailableError(told) from error

@@ -1,7 +1,10 @@
-"""Queries. Times of leases are PostgreSQL's own, so that replicas with different clocks agree."""
+"""Queries. Times of leases are PostgreSQL's own, so that replicas with different clocks agree.
+
+Those that run for every file are text for the driver: building one with SQLAlchemy takes longer than its answer.
+"""
 
 from collections.abc import Collection, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, astuple, fields
 from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
@@ -11,12 +14,40 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from assay.contracts import AnalyzerManifest
+from assay.shared.database import driver_of
 from assay.upload.domain import FileStatus, Intent, Run, StoredFile
 from assay.upload.tables import FileRow, IntentRow, RunRow
 
 SAME_BYTES = 3
 # As the index `files_known_bytes` says it.
 _KNOWN = "NOT forced AND parent_file_id IS NULL"
+
+_FILE_COLUMNS = [each.name for each in fields(StoredFile)]
+_ADD_FILE = f"""
+    INSERT INTO files ({", ".join(_FILE_COLUMNS)}, created_at, forced)
+    VALUES ({", ".join(f"${number}" for number in range(1, len(_FILE_COLUMNS) + 3))})
+    ON CONFLICT (owner_id, sha256) WHERE {_KNOWN} DO NOTHING
+    RETURNING file_id
+"""  # noqa: S608  # its own columns
+_SAME_BYTES = """
+    SELECT file_id FROM files WHERE owner_id = $1 AND sha256 = $2 AND file_id <> $3 ORDER BY file_id DESC LIMIT $4
+"""
+_RUN_COLUMNS = (
+    "run_id",
+    "run_number",
+    "plan",
+    "versions",
+    "lane",
+    "requested_at",
+    "deadline",
+    "request_id",
+    "asked_by",
+)
+_ADD_RUN = f"""
+    INSERT INTO runs (file_id, {", ".join(_RUN_COLUMNS)})
+    VALUES ({", ".join(f"${number}" for number in range(1, len(_RUN_COLUMNS) + 2))})
+"""  # noqa: S608  # its own columns
+_FULFIL = "DELETE FROM intents WHERE file_id = $1 AND NOT abandoned RETURNING file_id"
 
 
 class IntentRepository:
@@ -57,10 +88,8 @@ class IntentRepository:
 
     async def fulfil(self, file_id: UUID) -> bool:
         """Remove the intent in the transaction that announces its file; False where it was given up meanwhile."""
-        removed = await self._session.execute(
-            delete(IntentRow).where(IntentRow.file_id == file_id, ~IntentRow.abandoned).returning(IntentRow.file_id)
-        )
-        return removed.first() is not None
+        driver = await driver_of(self._session)
+        return await driver.fetchval(_FULFIL, file_id) is not None
 
     async def abandon(self, file_id: UUID, lease: timedelta) -> Intent | None:
         """Mark an upload as given up, so that it cannot be announced; None where there is no such intent."""
@@ -103,12 +132,9 @@ class FileRepository:
 
         Of two at once the second waits for the first one's transaction, so exactly one of them is written.
         """
-        added = await self._session.execute(
-            postgresql.insert(FileRow)
-            .values(created_at=moment, forced=forced, **asdict(file))
-            .on_conflict_do_nothing(index_elements=[FileRow.owner_id, FileRow.sha256], index_where=text(_KNOWN))
-            .returning(FileRow.file_id)
-        )
+        # Not the driver's: this may be what begins the transaction.
+        connection = await self._session.connection()
+        added = await connection.exec_driver_sql(_ADD_FILE, (*astuple(file), moment, forced))
         return added.first() is not None
 
     async def lock_known(self, owner_id: str, sha256: str) -> StoredFile | None:
@@ -145,22 +171,9 @@ class FileRepository:
 
     async def add_runs(self, runs: Iterable[tuple[UUID, Run]]) -> None:
         """Write the runs of these files, given as (file_id, run)."""
-        rows = [
-            {
-                "run_id": run.run_id,
-                "file_id": file_id,
-                "run_number": run.run_number,
-                "plan": list(run.plan),
-                "versions": list(run.versions),
-                "lane": run.lane,
-                "requested_at": run.requested_at,
-                "deadline": run.deadline,
-                "request_id": run.request_id,
-                "asked_by": run.asked_by,
-            }
-            for file_id, run in runs
-        ]
-        await self._session.execute(insert(RunRow), rows)
+        driver = await driver_of(self._session)
+        rows = [(file_id, *(getattr(run, name) for name in _RUN_COLUMNS)) for file_id, run in runs]
+        await driver.executemany(_ADD_RUN, rows)
 
     async def exists(self, file_id: UUID) -> bool:
         return await self._session.scalar(select(FileRow.file_id).where(FileRow.file_id == file_id)) is not None
@@ -186,13 +199,9 @@ class FileRepository:
 
     async def same_bytes(self, file: StoredFile) -> tuple[UUID, ...]:
         """Earlier files of the owner with these bytes, the newest few, the oldest of them first."""
-        found = await self._session.scalars(
-            select(FileRow.file_id)
-            .where(FileRow.owner_id == file.owner_id, FileRow.sha256 == file.sha256, FileRow.file_id != file.file_id)
-            .order_by(FileRow.file_id.desc())
-            .limit(SAME_BYTES)
-        )
-        return tuple(found)[::-1]
+        driver = await driver_of(self._session)
+        found = await driver.fetch(_SAME_BYTES, file.owner_id, file.sha256, file.file_id, SAME_BYTES)
+        return tuple(row["file_id"] for row in reversed(found))
 
     async def run_of_request(self, request_id: UUID) -> Run | None:
         """The run that this request has made."""
