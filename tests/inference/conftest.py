@@ -40,7 +40,7 @@ def block(lines: dict[str, str], prefix: str) -> dict[str, str]:
     return {name.removeprefix(prefix).lower(): value for name, value in lines.items() if name.startswith(prefix)}
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="package")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def lab(stack: RunningParts) -> AsyncIterator[Lab]:
     lines = stack.environment("inference")
     kafka = KafkaSettings.model_validate(block(lines, "ASSAY_KAFKA__"))
@@ -57,7 +57,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("traces") / "spans.ndjson"
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="package")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def worker(
     environment: dict[str, str], lab: Lab, traces: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ServiceProcess]:

@@ -62,7 +62,7 @@ def notify(notify_environment: dict[str, str], tmp_path_factory: pytest.TempPath
         yield service
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="package")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def publisher(kafka: KafkaSettings, results: ServiceProcess) -> AsyncIterator[Publisher]:
     """results has made the topics."""
     publisher = Publisher(kafka, source="/assay/tests")
