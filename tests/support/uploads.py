@@ -256,3 +256,17 @@ class Storage:
         await eventually(no_intents)
         assert await self.files(owner) == []
         assert self.keys() == keys_before
+
+    async def assert_only(self, owner: Owner, keys_before: set[str], files: set[str]) -> None:
+        """Wait until, of what came since, only these files of this owner are stored, and what belongs to them."""
+
+        async def only_these() -> bool:
+            strangers = await self.database.fetch("SELECT file_id FROM files WHERE owner_id != $1", owner.owner_id)
+            found = {key.split("/")[1] for key in self.keys() - keys_before}
+            return not await self.intents(owner) and found - {str(row["file_id"]) for row in strangers} <= files
+
+        await eventually(only_these)
+        rows = await self.database.fetch("SELECT file_id FROM files WHERE owner_id = $1", owner.owner_id)
+        assert {str(row["file_id"]) for row in rows} == files
+        uploads = await self.database.fetch("SELECT status FROM uploads WHERE owner_id = $1", owner.owner_id)
+        assert {row["status"] for row in uploads} <= {"refused", "terminated"}
