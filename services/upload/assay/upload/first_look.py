@@ -5,8 +5,9 @@ from assay.upload.catalog import Catalog
 from assay.upload.domain import Options, plan_for
 from assay.upload.settings import LimitsSettings
 
-# A file is looked at when this much of it has arrived, and refused then if its type is certain and not taken.
-FIRST_LOOK_BYTES = 64 * 1024
+# A file is looked at when this much of it has arrived, and refused then if its type is certain and not taken. Most
+# pictures are smaller: their one look is at the whole.
+FIRST_LOOK_BYTES = 1024 * 1024
 
 
 class FirstLook:
