@@ -71,28 +71,31 @@ class Fuzzer:
 
     def try_anything(self, operation: Any, known: Mapping[str, Sequence[str]], examples: int) -> None:
         """Random requests, right and wrong ones. known: parameters of paths, and values that there are of each."""
-        for mode in MODES:
+        self._try(operation, GenerationMode.POSITIVE, known, examples)
+        try:
+            # A wrong request may be wrong in its path only, and stays as it is.
+            self._try(operation, GenerationMode.NEGATIVE, {}, examples)
+        except Unsatisfiable:
+            # There is no wrong way of asking something that takes no words.
+            assert not operation.path_parameters, operation.label
 
-            @settings(
-                max_examples=examples,
-                derandomize=True,
-                database=None,
-                deadline=None,
-                phases=[Phase.generate],
-                suppress_health_check=list(HealthCheck),
-            )
-            @given(case=operation.as_strategy(generation_mode=mode), choice=some.integers(0, 99))
-            def tried(case: Case, choice: int) -> None:
-                for name, values in known.items():
-                    if name in case.path_parameters and choice % 3:
-                        case.path_parameters[name] = values[choice % len(values)]
-                self.ask(case)
+    def _try(self, operation: Any, mode: GenerationMode, known: Mapping[str, Sequence[str]], examples: int) -> None:
+        @settings(
+            max_examples=examples,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode), choice=some.integers(0, 99))
+        def tried(case: Case, choice: int) -> None:
+            for name, values in known.items():
+                if name in case.path_parameters and choice % 3:
+                    case.path_parameters[name] = values[choice % len(values)]
+            self.ask(case)
 
-            try:
-                tried()
-            except Unsatisfiable:
-                # There is no wrong way of asking something that takes no words.
-                assert mode is GenerationMode.NEGATIVE, operation.label
+        tried()
 
     def ask(self, case: Case) -> None:
         """Send one request and judge its answer."""
