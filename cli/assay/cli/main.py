@@ -4,17 +4,21 @@ import sys
 
 import typer
 
-from assay.cli import commands
+from assay.cli.commands import Commands
 from assay.cli.errors import CommandError
 
 app = typer.Typer(
     name="assay",
-    help="File verdicts with evidence: submit a file, watch it being examined, read the report.",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-commands.register(app)
+
+
+@app.callback()
+def assay() -> None:
+    """File verdicts with evidence: submit a file, watch it being examined, read the report."""
 
 
 def run() -> None:

@@ -17,7 +17,9 @@ from assay.cli.errors import CommandError
 PATH = "/api/v1/analyzers"
 PAGE = 500
 
-app = typer.Typer(help="See who examines what; for operators: reach older files, take an analyzer out.")
+app = typer.Typer(
+    help="See who examines what; for operators: reach older files, take an analyzer out.", add_completion=False
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the manifests as JSON")]
 Name = Annotated[str, typer.Argument(help="As `list` prints it")]

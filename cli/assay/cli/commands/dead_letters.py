@@ -15,7 +15,9 @@ from assay.cli.errors import CommandError, UsageError
 PATH = "/api/v1/dead-letters"
 PAGE = 200
 
-app = typer.Typer(help="Look at what consumers gave up on, and let it be done again. For operators.")
+app = typer.Typer(
+    help="Look at what consumers gave up on, and let it be done again. For operators.", add_completion=False
+)
 
 Limit = Annotated[int, typer.Option(min=1, help="At most so many, newest first")]
 Group = Annotated[str | None, typer.Option(help="Only what this consumer group gave up on")]

@@ -18,7 +18,9 @@ from assay.contracts import AnalyzerManifest, Weights
 from assay.inference.models import Checks, ModelStore, WeightsError, sha256_of
 from assay.inference.plugins import installed_manifests
 
-app = typer.Typer(help="List, fetch and verify the weights of the installed analyzers.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, fetch and verify the weights of the installed analyzers.", no_args_is_help=True, add_completion=False
+)
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[ANALYZER]…", help="These only; all where none is named")]
 

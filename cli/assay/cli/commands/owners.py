@@ -10,7 +10,7 @@ from assay.cli.client import Client, Json
 from assay.cli.connection import connect
 from assay.cli.errors import CommandError
 
-app = typer.Typer(help="For operators: erase all that an owner has.", no_args_is_help=True)
+app = typer.Typer(help="For operators: erase all that an owner has.", no_args_is_help=True, add_completion=False)
 
 STALLED = 30
 """So many answers in a row that erased nothing: somebody goes on uploading."""
