@@ -78,7 +78,13 @@ class App(FastAPI):
 def build_app(*, title: str, routers: Sequence[APIRouter], health: Health, lifespan: Lifespan) -> FastAPI:
     """A FastAPI app with everything that all services have."""
     app = App(
-        title=title, version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json"
+        title=title,
+        version="0.1.0",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # that is what `Observed` is for
     )
     problems.install(app)
     for router in routers:

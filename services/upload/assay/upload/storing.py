@@ -14,6 +14,8 @@ from assay.upload.sweeper import Sweeper
 
 # S3 takes up to 10,000 parts: 78 GiB.
 PART_BYTES = 8 * 1024 * 1024
+# Hashing so much takes less time than handing it to a thread.
+HASHED_AT_ONCE_BYTES = 128 * 1024
 STORED_AS = "application/octet-stream"
 
 
@@ -69,7 +71,7 @@ class ObjectWriter:
             data = self._take()
             if self._room is not None:
                 self._room.fill()
-            await asyncio.to_thread(self._digest.update, data)
+            await self._hash(data)
             await self._begin()
             await self._store.put(self.key, data, media_type=STORED_AS)
             self._give_back()
@@ -104,6 +106,12 @@ class ObjectWriter:
             self._room.give_back()
             self._room = None
 
+    async def _hash(self, data: bytearray) -> None:
+        if len(data) <= HASHED_AT_ONCE_BYTES:
+            self._digest.update(data)
+        else:
+            await asyncio.to_thread(self._digest.update, data)
+
     async def _begin(self) -> None:
         self._has_begun = True
         await self._sweeper.hold(self._intent, self._owner_id)
@@ -134,7 +142,7 @@ class ObjectWriter:
 
     async def _send(self, upload_id: str, data: bytearray, room: Room) -> None:
         try:
-            await asyncio.to_thread(self._digest.update, data)
+            await self._hash(data)
             self._etags.append(await self._store.add_part(self.key, upload_id, len(self._etags) + 1, data))
         finally:
             room.give_back()
