@@ -10,7 +10,6 @@ nothing, and the same bytes are announced once.
 
 import asyncio
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -198,7 +197,7 @@ class Derivations:
         for start in range(0, len(found), STORED_AT_ONCE):
             work = asyncio.gather(
                 *(
-                    self._store.put(each.object_key, _Reading(each.data), media_type=STORED_AS)
+                    self._store.put(each.object_key, each.data, media_type=STORED_AS)
                     for each in found[start : start + STORED_AT_ONCE]
                 ),
                 return_exceptions=True,
@@ -222,34 +221,6 @@ class Derivations:
                 await self._store.delete(each.object_key)
             except StorageError as error:
                 log.warning("derived_file_not_removed", object_key=each.object_key, reason=str(error))
-
-
-class _Reading(io.RawIOBase):
-    """Bytes as an open file, not copied."""
-
-    def __init__(self, data: memoryview) -> None:
-        self._data = data
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._data)}[whence]
-        self._at = max(0, start + offset)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: "memoryview | bytearray", /) -> int:  # type: ignore[override]
-        part = self._data[self._at : self._at + len(buffer)]
-        buffer[: len(part)] = part
-        self._at += len(part)
-        return len(part)
 
 
 def _load_media_types() -> "MediaTypes":

@@ -73,7 +73,7 @@ class ObjectWriter:
                 self._room.fill()
             await self._hash(data)
             await self._begin()
-            await self._store.put(self.key, data, media_type=STORED_AS)
+            await self._store.put(self.key, data, media_type=STORED_AS, sha256=self._digest.hexdigest())
             self._give_back()
         else:
             if self._data:
