@@ -7,9 +7,11 @@ from uuid import UUID
 import structlog
 
 from assay.shared.database import Transaction
+from assay.shared.objects import StorageError, is_outage
 from assay.shared.problems import Problem
 from assay.shared.tasks import end
 from assay.upload import metrics
+from assay.upload.resumable.domain import Upload
 from assay.upload.resumable.errors import UploadBusyError
 from assay.upload.resumable.finishing import Finisher
 from assay.upload.resumable.leases import Leases, UploadEndedError
@@ -79,9 +81,8 @@ class UploadSweeper:
                             metrics.SWEPT.inc()
                 except (UploadEndedError, UploadBusyError):
                     continue
-            else:
-                # Once more before it is forgotten: a request that was slow to die may have stored something since.
-                await self._finisher.clear(upload)
+            # Once more before it is forgotten: a request that was slow to die may have stored something since.
+            elif await self._clear(upload):
                 async with self._transaction() as session:
                     await UploadRepository(session).remove(upload.upload_id)
 
@@ -89,7 +90,18 @@ class UploadSweeper:
         async with self._transaction() as session:
             ended = await UploadRepository(session).uncleared(BATCH)
         for upload in ended:
+            await self._clear(upload)
+
+    async def _clear(self, upload: Upload) -> bool:
+        """Clear away what one has left. False where the store refuses: those behind it are not to wait for that."""
+        try:
             await self._finisher.clear(upload)
+        except StorageError as error:
+            if is_outage(error):
+                raise
+            log.warning("upload_not_cleared", upload_id=str(upload.upload_id), reason=str(error))
+            return False
+        return True
 
     async def _sweep_for_ever(self) -> None:
         while True:
