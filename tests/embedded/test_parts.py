@@ -11,10 +11,10 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
-from embedded.conftest import RunningDriver
 
 from assay.embedded.postgres import ROLES
 from assay.embedded.stack import Stack
+from embedded.conftest import RunningDriver
 
 
 def login(stack: Stack, **others: str) -> dict[str, str]:

@@ -10,10 +10,10 @@ import boto3
 import psutil
 import pytest
 from botocore.config import Config
-from embedded.conftest import RunningDriver, gone, wait_for
 
 from assay.embedded.errors import AlreadyRunningError
 from assay.embedded.stack import Stack
+from embedded.conftest import RunningDriver, gone, wait_for
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from inference.lab import Lab
 
 from assay.inference.cache import FileCache
 from assay.inference.domain import Analysis
 from assay.inference.errors import FileCorruptError, FileMissingError
 from assay.shared.objects import ObjectStore
+from inference.lab import Lab
 
 
 class CountingStore(ObjectStore):

@@ -13,8 +13,6 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer
-from inference.archives import GIGABYTE, bomb, nested, zipped
-from inference.lab import Lab, is_terminal
 from support.services import ServiceProcess
 
 from assay.contracts import AnalysisCompleted, AnalyzerRegistered, FileDerived, RunRequested, decode
@@ -29,6 +27,8 @@ from assay.shared.clock import now
 from assay.shared.ids import made_at
 from assay.shared.kafka import connection
 from assay.shared.objects import ObjectStore
+from inference.archives import GIGABYTE, bomb, nested, zipped
+from inference.lab import Lab, is_terminal
 
 SAMPLES = Path(__file__).parents[2] / "examples" / "samples"
 MEGABYTE = 1 << 20

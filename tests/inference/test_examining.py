@@ -9,7 +9,6 @@ from uuid import uuid5
 
 import numpy as np
 import pytest
-from inference.lab import Lab, kinds
 
 from assay.contracts import AnalysisProgressed, FileDerived
 from assay.contracts.topics import MAX_EVENT_BYTES
@@ -17,6 +16,7 @@ from assay.shared import tracing
 from assay.shared.clock import now
 from assay.shared.ids import new_id
 from assay.shared.settings import TraceSettings
+from inference.lab import Lab, kinds
 
 pytestmark = pytest.mark.usefixtures("worker")
 

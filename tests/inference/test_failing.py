@@ -8,8 +8,9 @@ from uuid import UUID
 import httpx
 import psutil
 import pytest
-from inference.lab import Lab, kinds
 from support.services import ServiceProcess
+
+from inference.lab import Lab, kinds
 
 pytestmark = pytest.mark.usefixtures("worker")
 

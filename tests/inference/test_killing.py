@@ -4,12 +4,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from inference.lab import Lab, kinds
 from support.services import ServiceProcess
 
 from assay.contracts import AnalysisCompleted, AnalysisFailed, Event, RunRequested
 from assay.contracts.cloudevents import header
 from assay.contracts.dead_letters import ATTEMPTS_HEADER
+from inference.lab import Lab, kinds
 
 GATED = "gated"
 INNOCENT = 12

@@ -10,12 +10,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from inference.lab import Lab
 
 from assay.inference.models import Checks, ModelStore, WeightsError, WeightsMissingError, WeightsWrongError, sha256_of
 from assay.inference.models_pulling import Puller, PullError, main
 from assay.inference.models_sources import s3_settings
 from assay.sdk import Weights
+from inference.lab import Lab
 
 CONTENT = b"\x01weights" * 40_000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -7,11 +7,11 @@ import sys
 import httpx
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from inference.lab import Lab
 from support.services import ServiceProcess
 
 from assay.contracts import AnalyzerRegistered
 from assay.shared.kafka import connection
+from inference.lab import Lab
 
 
 async def test_manifests_of_those_that_work_are_published(lab: Lab, worker: ServiceProcess) -> None:

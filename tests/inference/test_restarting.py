@@ -6,8 +6,9 @@ from uuid import uuid5
 
 import psutil
 import pytest
-from inference.lab import Lab, kinds
 from support.services import ServiceProcess
+
+from inference.lab import Lab, kinds
 
 GATED = "gated"
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from inference.lab import Lab
-from inference.test_examining import picture
 
 from assay.contracts import AnalysisCompleted, AnalysisStarted, RunRequested, Verdict
 from assay.shared.ids import new_id
+from inference.lab import Lab
+from inference.test_examining import picture
 
 pytestmark = pytest.mark.usefixtures("worker")
 

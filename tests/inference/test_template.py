@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from inference.lab import Lab
 from PIL import Image, ImageFilter
 from support.packages import REPOSITORY, TEMPLATE, build_wheel, install
 from support.services import ServiceProcess
+
+from inference.lab import Lab
 
 WEIGHTS = TEMPLATE / "assay_sharpness" / "sharpness.safetensors"
 

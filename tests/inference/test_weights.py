@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from inference.lab import Lab
 from support.services import ServiceProcess
 
 from assay.inference import models_pulling
+from inference.lab import Lab
 
 WEIGHTS = b"0.75"
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+from support.services import ServiceProcess
+
 from notify.conftest import Owner
 from notify.event_source import Message, listening
 from notify.playing import RUN_COMPLETED, PlayedFile
-from support.services import ServiceProcess
 
 NewFile = Callable[..., PlayedFile]
 COMPLETED = "assay.analysis.completed.v1"

@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from notify.conftest import Owner
-from notify.event_source import listening
-from notify.playing import PlayedFile
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from support.services import ServiceProcess, running_service
 from support.stacks import RunningParts
+
+from notify.conftest import Owner
+from notify.event_source import listening
+from notify.playing import PlayedFile
 
 NewFile = Callable[..., PlayedFile]
 LIMIT_S = 30.0

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.services import ServiceProcess, running_service
+
 from notify.conftest import Owner
 from notify.event_source import Message, listening
 from notify.playing import RUN_COMPLETED, PlayedFile
-from support.services import ServiceProcess, running_service
 
 NewFile = Callable[..., PlayedFile]
 REPLAY_BYTES = 100_000

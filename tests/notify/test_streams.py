@@ -9,15 +9,15 @@ from uuid import uuid4
 
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from notify.conftest import HEARTBEAT_S, Owner
-from notify.event_source import listening
-from notify.playing import RUN_COMPLETED, PlayedFile
 from support.services import ServiceProcess
 
 from assay.contracts.topics import ANALYSES, FILES, FILES_BULK
 from assay.shared.ids import new_id
 from assay.shared.kafka import connection
 from assay.shared.settings import KafkaSettings
+from notify.conftest import HEARTBEAT_S, Owner
+from notify.event_source import listening
+from notify.playing import RUN_COMPLETED, PlayedFile
 
 NewFile = Callable[..., PlayedFile]
 FILES_OF_AN_OWNER = 60

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
-from notify.playing import PlayedFile
 
 from assay.embedded.stack import Stack
 from assay.notify.domain import Audience
@@ -21,6 +20,7 @@ from assay.notify.settings import ReplaySettings, RingSettings
 from assay.notify.tailer import Tailer
 from assay.shared.kafka import Publisher, connection, ensure_topics
 from assay.shared.settings import KafkaSettings
+from notify.playing import PlayedFile
 
 LIMIT_S = 60.0
 OWNER = "owner"

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 import httpx
+from support.services import ServiceProcess
+
 from notify.conftest import Owner
 from notify.event_source import listening
 from notify.playing import RUN_COMPLETED, PlayedFile
-from support.services import ServiceProcess
 
 NewFile = Callable[..., PlayedFile]
 

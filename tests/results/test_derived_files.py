@@ -3,15 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from results.conftest import PUBLIC_URL, Clients
-from results.story import SHA256, Client, Story, verdict
-from results.test_results_flow import events_of
-
 from assay.contracts import Evidence, RunCompleted
 from assay.contracts.topics import ANALYSES
 from assay.results.settings import Settings
 from assay.shared.ids import new_id
 from assay.shared.kafka import Publisher
+from results.conftest import PUBLIC_URL, Clients
+from results.story import SHA256, Client, Story, verdict
+from results.test_results_flow import events_of
 
 NOTHING = verdict("no_findings", score=0.1, evidence=(Evidence(text="Nothing to see.", weight=-1.0),))
 

@@ -4,12 +4,12 @@ import itertools
 from uuid import UUID
 
 import pytest
-from results.test_fusion import failed, said, signed
 
 from assay.contracts import Evidence, MissingAnalysis, Report
 from assay.results.fusion import Outcome, fuse
 from assay.results.inside import DerivedReport, Inside, Unfinished
 from assay.shared.ids import new_id
+from results.test_fusion import failed, said, signed
 
 MANIPULATED = [said("jpeg-forensics", "manipulated", "manipulated", 0.97)]
 NOTHING = [said("jpeg-forensics", "no_findings", "manipulated", 0.05)]

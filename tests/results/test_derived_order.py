@@ -12,7 +12,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer
-from results.story import Story, eventually, verdict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from support.services import ServiceProcess
@@ -28,6 +27,7 @@ from assay.shared import outbox as outboxes
 from assay.shared.database import driver_transactions
 from assay.shared.ids import new_id
 from assay.shared.kafka import Publisher, connection
+from results.story import Story, eventually, verdict
 
 NOTHING = verdict("no_findings", score=0.1)
 

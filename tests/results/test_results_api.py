@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from results.story import SHA256, Client, Story, eventually, verdict
 from support.services import ServiceProcess
 
 from assay.contracts import AnalyzerManifest, AnalyzerRegistered
@@ -19,6 +18,7 @@ from assay.shared.auth import mint_token
 from assay.shared.ids import new_id
 from assay.shared.kafka import Publisher
 from assay.shared.objects import ObjectStore
+from results.story import SHA256, Client, Story, eventually, verdict
 
 PUBLIC_URL = "https://assay.example"
 Clients = Callable[..., Client]

@@ -7,14 +7,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from results.conftest import Clients
-from results.story import Client, Story, eventually
 from support.topics import reading
 
 from assay.contracts import encode
 from assay.contracts.dead_letters import REDRIVE_GROUP_HEADER, DeadLetter
 from assay.contracts.topics import DEAD_LETTERS
 from assay.shared.kafka import Publisher
+from results.conftest import Clients
+from results.story import Client, Story, eventually
 
 Headers = Sequence[tuple[str, bytes | None]]
 GROUP = "assay.results"

@@ -4,14 +4,14 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from results.story import Client, Story, verdict
-from results.test_results_flow import all_is_read
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from assay.contracts import Artifact
 from assay.results.settings import Settings
 from assay.shared.objects import ObjectStore
+from results.story import Client, Story, verdict
+from results.test_results_flow import all_is_read
 
 ONE = "jpeg-forensics"
 

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 from aiokafka import AIOKafkaConsumer
-from results.story import Client, Story, eventually, verdict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from support.services import ServiceProcess
@@ -17,6 +16,7 @@ from assay.contracts.topics import ANALYSES, VERDICTS
 from assay.results.settings import Settings
 from assay.shared.ids import new_id
 from assay.shared.kafka import Publisher, connection
+from results.story import Client, Story, eventually, verdict
 
 TABLES = ("files", "runs", "analyses", "deleted_files", "analyzers")
 

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from results.story import Client, Story
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from support.services import ServiceProcess
@@ -10,6 +9,7 @@ from support.uploads import eventually
 
 from assay.contracts.topics import FILES_BULK
 from assay.shared.kafka import Publisher
+from results.story import Client, Story
 
 WAITING = 6000
 

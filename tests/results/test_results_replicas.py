@@ -5,7 +5,6 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer
-from results.story import Client, Story, eventually
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from support.services import ServiceProcess, free_port, running_service
@@ -22,6 +21,7 @@ from assay.shared import outbox as outboxes
 from assay.shared.database import driver_transactions
 from assay.shared.ids import new_id
 from assay.shared.kafka import Publisher, connection
+from results.story import Client, Story, eventually
 
 
 async def reports(settings: Settings, owner: str) -> list[str]:

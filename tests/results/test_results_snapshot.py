@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
-from results.story import Client, Story
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from assay.contracts import AnalysisProgressed, decode
@@ -12,6 +11,7 @@ from assay.contracts.topics import ANALYSES, FILES, FILES_BULK
 from assay.results.settings import Settings
 from assay.shared.kafka import Publisher, connection
 from assay.shared.topic_ids import topic_ids
+from results.story import Client, Story
 
 
 async def progress_by_offset(settings: Settings, story: Story) -> tuple[int, list[tuple[int, float]]]:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from support.services import ServiceProcess, running_service
 from support.uploads import Owner, Storage, eventually, form, jpeg, large_jpeg
+
 from upload.test_upload_refusals import assert_problem
 
 LOCK = "LOCK TABLE idempotency_outcomes IN SHARE MODE"

@@ -9,10 +9,10 @@ from support.services import ServiceProcess, running_service
 from support.stacks import running_stack
 from support.topics import kafka_settings
 from support.uploads import Owner, Storage, eventually, form, jpeg, large_jpeg, manifest, publish
-from upload.test_upload_refusals import announce, assert_problem
 
 from assay.contracts.topics import FILES, FILES_BULK
 from assay.shared.kafka import connection
+from upload.test_upload_refusals import announce, assert_problem
 
 # Seconds matter here, and each test has a stack of its own: not beside other tests.
 pytestmark = pytest.mark.proof

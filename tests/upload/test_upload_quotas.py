@@ -11,11 +11,11 @@ import pytest
 from support.services import ServiceProcess, running_service
 from support.topics import kafka_settings
 from support.uploads import ANALYZER, Owner, Storage, eventually, form, jpeg, large_jpeg
-from upload.test_upload_refusals import announce, assert_problem
 
 from assay.contracts import Report, RunCompleted
 from assay.shared.clock import now
 from assay.shared.kafka import Publisher
+from upload.test_upload_refusals import announce, assert_problem
 
 BYTES = 12 * 1024 * 1024
 PER_DAY = 6
