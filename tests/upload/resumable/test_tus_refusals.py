@@ -118,7 +118,7 @@ async def test_uploads_of_others_are_not_there(tus: Tus, environment: dict[str, 
 
 async def test_a_type_that_nobody_takes_is_refused_at_its_beginning(tus: Tus, owner: Owner, storage: Storage) -> None:
     before = storage.keys()
-    text = b"Just words, and nobody examines words. " * 4000
+    text = b"Just words, and nobody examines words. " * 40_000  # more than the first look takes
     upload = await tus.create(200 * MIB)
     answer = await tus.patch(upload, 0, text)
     assert_problem(answer, 415, "unsupported_media_type")
