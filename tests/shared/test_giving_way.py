@@ -66,8 +66,8 @@ async def work(bench: Bench) -> AsyncIterator[Work]:
     yield Work(patient)
 
 
-def options(bench: Bench, work: Work, way: GivingWay) -> dict[str, object]:
-    lanes = {bench.topic: Lane(), work.patient: Lane(gives_way=True)}
+def options(bench: Bench, work: Work, way: GivingWay, *, waited_for: bool = True) -> dict[str, object]:
+    lanes = {bench.topic: Lane(waited_for=waited_for), work.patient: Lane(gives_way=True)}
     return {
         "topics": (bench.topic, work.patient),
         "window": WINDOW,
@@ -104,4 +104,17 @@ async def test_some_time_after_the_last_it_has_its_share_again(
         await bench.send("somebody's")
         await eventually(lambda: work.people == 1, "somebody was served")
         await eventually(lambda: work.done == PATIENT, "all are done")
+        assert work.most == WINDOW
+
+
+async def test_records_that_nobody_waits_for_hold_nothing_back(
+    bench: Bench, work: Work, quickly: Callable[[float], None]
+) -> None:
+    quickly(60.0)
+    async with bench.member(work, **options(bench, work, GivingWay(Processor(busy=1.0)), waited_for=False)):
+        await bench.send("nobody's")
+        await eventually(lambda: work.people == 1, "it was handled")
+        before, work.most = work.done, 0
+        await eventually(lambda: work.done == PATIENT, "all are done")
+        assert before < PATIENT - WINDOW
         assert work.most == WINDOW

@@ -135,7 +135,7 @@ class ParallelConsumer:
         turn_of: whose a record is; owners of a lane are served in turn. Must be quick; an error means nobody's.
         urgent: records handled at once, outside window, turns and order. Must be quick.
         isolation: one for all consumers of a process, so that a suspect record runs alone in it.
-        giving_way: likewise; holds back lanes that give way while a record of another lane was just taken.
+        giving_way: likewise; holds back lanes that give way while a record that somebody waits for was just taken.
         instance_id: static membership, so that a restart does not move partitions.
         gave_up: called before a record becomes a dead letter, to say its end to whoever waits for it. The error is a
             WorkerCrashedError where the process died of the record.
@@ -187,7 +187,7 @@ class ParallelConsumer:
             self._handling = BatchHandling(batch_handler=batch_handler, max_batch=max_batch, **handling)
         else:
             raise ValueError("either a handler, or a batch_handler and Ordering.PARTITION")
-        self._patient_topics = {name for name, lane in (lanes or {}).items() if lane.gives_way}
+        self._patient_topics = {name for name, lane in (lanes or {}).items() if lane.gives_way or not lane.waited_for}
         self._giving_way = giving_way
         if giving_way is not None:
             giving_way.follow(self._handling.bound)

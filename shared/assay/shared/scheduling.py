@@ -18,7 +18,9 @@ class Lane:
     share: float = 1.0
     """The part of the window that it may fill, at least one slot: the rest stays free for the other lanes."""
     gives_way: bool = False
-    """Nobody waits for its records: `bound` holds them back while somebody waits for others."""
+    """`bound` holds its records back while somebody waits for those of others."""
+    waited_for: bool = True
+    """Its records tell that somebody waits; not so those of lanes that give way."""
 
 
 class Waiting(Protocol):

@@ -13,7 +13,7 @@ from assay.results.positions import Positions
 from assay.results.recording import FileNews, Read
 from assay.results.service import RunService
 from assay.shared import consuming, database
-from assay.shared.consuming import Delivery, Lane, Ordering, ParallelConsumer
+from assay.shared.consuming import Delivery, GivingWay, Lane, Ordering, ParallelConsumer
 from assay.shared.kafka import Publisher
 
 log = structlog.get_logger(__name__)
@@ -26,11 +26,12 @@ BUFFER_RECORDS = 20_000
 BUFFER_BYTES = 64 << 20
 LANES = {
     FILES.name: Lane(weight=8),
-    ANALYSES.name: Lane(weight=8),
-    ANALYZERS.name: Lane(weight=8),
-    FILES_BULK.name: Lane(weight=1, share=0.25),
+    ANALYSES.name: Lane(weight=8, waited_for=False),
+    ANALYZERS.name: Lane(weight=8, waited_for=False),
+    FILES_BULK.name: Lane(weight=1, share=0.25, gives_way=True),
 }
-"""What people wait for comes first; requests in the bulk lane fill no more than a part of the window."""
+"""What people wait for comes first; requests in the bulk lane fill no more than a part of the window, and less while
+somebody waits. Analyses are those of both lanes, so they tell nothing about that."""
 NEWS = {name for name, event in EVENTS.items() if issubclass(event, FileNews | AnalyzerRegistered)}
 """Types that change rows here. The others need not even be decoded."""
 
@@ -41,6 +42,7 @@ def build_consumer(
     service: RunService,
     positions: Positions,
     publisher: Publisher,
+    giving_way: GivingWay,
     slot: int,
     window: int,
 ) -> ParallelConsumer:
@@ -69,6 +71,7 @@ def build_consumer(
         buffer_records=BUFFER_RECORDS,
         buffer_bytes=BUFFER_BYTES,
         lanes=LANES,
+        giving_way=giving_way,
         publisher=publisher,
         instance_id=f"{GROUP}-{slot}",
         window=window,

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import psutil
 import structlog
 from fastapi import FastAPI
 
@@ -23,6 +24,7 @@ from assay.results.tables import SCHEMA
 from assay.results.views import Views
 from assay.shared import database, http, logs, tracing
 from assay.shared.auth import Authenticator
+from assay.shared.consuming import GivingWay
 from assay.shared.health import Health
 from assay.shared.kafka import Publisher, build_broker, ensure_topics
 from assay.shared.objects import ObjectStore
@@ -46,11 +48,13 @@ def build(settings: Settings) -> FastAPI:
     service = RunService(transaction=database.driver_transactions(engine), outbox=outbox, arrivals=arrivals)
     positions = Positions(transaction, settings.kafka, TOPICS)
     broker = build_broker(settings.kafka, client_id=f"assay-{SERVICE}-{settings.slot}")
+    giving_way = GivingWay(lambda: psutil.cpu_percent() / 100)
     consumer = build_consumer(
         broker,
         service=service,
         positions=positions,
         publisher=publisher,
+        giving_way=giving_way,
         slot=settings.slot,
         window=settings.window,
     )
@@ -93,6 +97,7 @@ def build(settings: Settings) -> FastAPI:
             closing.push_async_callback(outbox.stop)
             await sweeper.start()
             closing.push_async_callback(sweeper.stop)
+            closing.push_async_callback(giving_way.stop)
             await consumer.start()
             closing.push_async_callback(consumer.stop)
             await broker.start()
