@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from support.processes import cpu_s
 from support.services import ServiceProcess, free_port, running_service
 from support.stacks import running_stack
 from support.topics import kafka_settings
@@ -23,7 +24,6 @@ from assay.contracts import AnalysisCompleted, AnalysisStarted, Event, Evidence,
 from assay.shared.clock import now
 from assay.shared.ids import new_id
 from assay.shared.kafka import Publisher, ensure_topics
-from bench.processes import cpu_s
 from bench.rows import Aim, Row
 from bench.workplace import Workplace
 

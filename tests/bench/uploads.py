@@ -19,12 +19,12 @@ from uuid import uuid4
 
 import boto3
 from botocore.config import Config
+from support.processes import cpu_s, forget_peak, peak_mib, resident_mib
 from support.services import ServiceProcess, running_service
 from support.stacks import running_stack
 from support.uploads import ANALYZER, Owner, jpeg, manifest, publish
 
 from bench.lean_client import BOUNDARY, Connection, form, form_around
-from bench.processes import cpu_s, forget_peak, peak_mib, resident_mib
 from bench.rows import Aim, Row
 from bench.workplace import Workplace
 

@@ -7,7 +7,6 @@ import asyncio
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
@@ -20,8 +19,6 @@ from support.product import Product
 from support.tus import Tus
 from support.uploads import Owner, Storage
 
-from assay.embedded.stack import Stack
-
 ENDED = {"analyzed", "partially_analyzed", "failed"}
 ANALYSED = {"completed", "failed"}
 # All of them wait in one queue.
@@ -29,22 +26,6 @@ VERDICT_S = 60.0 + 2 * len(hostile.files())
 AT_ONCE = 8
 
 pytestmark = pytest.mark.timeout(60 + 2 * VERDICT_S)
-
-
-@pytest.fixture
-def lines(running: Product) -> dict[str, str]:
-    return Stack(running.home).environment("upload")
-
-
-@pytest.fixture
-def owner(running: Product, lines: dict[str, str]) -> Owner:
-    return Owner(running.url, lines)
-
-
-@pytest.fixture
-async def storage(lines: dict[str, str]) -> AsyncIterator[Storage]:
-    async with Storage.opened(lines) as storage:
-        yield storage
 
 
 def services(product: Product) -> set[int]:

@@ -4,11 +4,11 @@ import asyncio
 import hashlib
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from support.processes import forget_peak, peak_mib, resident_mib
 from support.product import Product, running_product
 from support.tus import CHUNK, VERSION, Tus
 from support.uploads import FORM_TYPE, Owner, Storage, form, large_jpeg, manifest, publish
@@ -45,22 +45,6 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
 
 
 @pytest.fixture
-def lines(running: Product) -> dict[str, str]:
-    return Stack(running.home).environment("upload")
-
-
-@pytest.fixture
-def owner(running: Product, lines: dict[str, str]) -> Owner:
-    return Owner(running.url, lines)
-
-
-@pytest.fixture
-async def storage(lines: dict[str, str]) -> AsyncIterator[Storage]:
-    async with Storage.opened(lines) as storage:
-        yield storage
-
-
-@pytest.fixture
 def upload_process(running: Product) -> psutil.Process:
     assert running.process is not None
     (found,) = (
@@ -71,22 +55,12 @@ def upload_process(running: Product) -> psutil.Process:
     return found
 
 
-def status_mib(process: psutil.Process, name: str) -> float:
-    """A line of the process' status in /proc."""
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
-
-
-def forget_peak(process: psutil.Process) -> None:
-    Path(f"/proc/{process.pid}/clear_refs").write_text("5")
-
-
 async def rise_mib(process: psutil.Process, work: Callable[[], Awaitable[None]]) -> float:
     """How far the resident memory goes up while something is done, at its peak and against its rest."""
-    rest = status_mib(process, "VmRSS")
-    forget_peak(process)
+    rest = resident_mib(process.pid)
+    forget_peak(process.pid)
     await work()
-    return status_mib(process, "VmHWM") - rest
+    return peak_mib(process.pid) - rest
 
 
 def pieces_of(size: int, digest: "hashlib._Hash | None" = None) -> Iterator[bytes]:
