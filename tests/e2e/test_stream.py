@@ -43,12 +43,10 @@ def test_every_position_continues_without_gap_or_duplicate(product: Product) -> 
 
 def test_a_killed_notify_is_restarted_and_a_reader_goes_on(product: Product) -> None:
     assert product.process is not None
-    seen: list[Message] = []
-
-    first = product.submit(SAMPLES / "landscape.jpg")["file_id"]
     path = "/api/v1/events"
     stream = product.stream(path)
-    seen.append(next(stream))
+    seen = [next(stream)]
+    first = product.submit(SAMPLES / "landscape.jpg")["file_id"]
     reader = Thread(target=lambda: _collect(stream, seen), daemon=True)
     reader.start()
     _wait(lambda: any(each.event == TERMINAL[-1] and each.data["file_id"] == first for each in seen))
