@@ -3,13 +3,16 @@
 Decoder processes (torch's DataLoader) read the files from the local disk, decode them and hand whole batches over in
 shared memory; the network runs in the main thread under `inference_mode` meanwhile. The analyzer's code is the one that
 our worker runs. The decoders are up, the network is loaded and both have worked once before the clock starts.
-LIST is a file with a path on each line. Prints the seconds.
+LIST is a file with a path on each line, or with the key of an object in S3, which is read from there (`BENCH_S3`).
+Prints the seconds.
 """
 
 import json
 import math
 import sys
+import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from assay.sdk import Media, NoSettings
 from bench.analyzers import KINDS, PictureAnalyzer, Pixels
+from bench.job import Storage
 
 WARM = 2
 
@@ -26,16 +30,35 @@ WARM = 2
 class Files(Dataset[Pixels]):
     """Decodes on access."""
 
-    def __init__(self, analyzer: PictureAnalyzer, paths: list[Path]) -> None:
+    def __init__(self, analyzer: PictureAnalyzer, listed: list[str]) -> None:
         self._analyzer = analyzer
-        self.paths = paths
+        self._listed = listed
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self._listed)
 
     def __getitem__(self, index: int) -> Pixels:
-        path = self.paths[index]
+        path = Path(self._listed[index])
+        if path.is_absolute():
+            return self._prepared(path)
+        return self._prepared_from_storage(str(path))
+
+    def _prepared_from_storage(self, key: str) -> Pixels:
+        storage, client = connected()
+        with tempfile.NamedTemporaryFile(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as file:
+            file.write(client.get_object(Bucket=storage.bucket, Key=key)["Body"].read())
+            file.flush()
+            return self._prepared(Path(file.name))
+
+    def _prepared(self, path: Path) -> Pixels:
         return self._analyzer.prepare(Media(path, "image/jpeg", path.stat().st_size, ""))
+
+
+@cache
+def connected() -> tuple[Storage, Any]:
+    """Where keys are read, with connections of this process' own."""
+    storage = Storage.from_environment()
+    return storage, storage.connect()
 
 
 def stacked(items: list[Pixels]) -> torch.Tensor:
@@ -43,13 +66,13 @@ def stacked(items: list[Pixels]) -> torch.Tensor:
     return torch.from_numpy(np.stack(items))
 
 
-def measure(name: str, batch: int, decoders: int, threads: int, paths: list[Path]) -> dict[str, Any]:
+def measure(name: str, batch: int, decoders: int, threads: int, listed: list[str]) -> dict[str, Any]:
     """Seconds for all files, and how many have a finding."""
     torch.set_num_threads(threads)
     analyzer = KINDS[name](NoSettings())
     assert isinstance(analyzer, PictureAnalyzer)
-    files = Files(analyzer, paths)
-    passes = _Passes(len(paths), batch, decoders)
+    files = Files(analyzer, listed)
+    passes = _Passes(len(listed), batch, decoders)
     loader = DataLoader(
         files,
         batch_sampler=passes,
@@ -90,7 +113,6 @@ class _Passes:
 
 
 if __name__ == "__main__":
-    _, analyzer_name, *numbers, listed = sys.argv
+    _, analyzer_name, *numbers, list_path = sys.argv
     one, two, three = (int(number) for number in numbers)
-    lines = [Path(line) for line in Path(listed).read_text().splitlines()]
-    print(json.dumps(measure(analyzer_name, one, two, three, lines)))
+    print(json.dumps(measure(analyzer_name, one, two, three, Path(list_path).read_text().splitlines())))

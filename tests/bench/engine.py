@@ -5,6 +5,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.assay_worker import Drained, drain, running_parts
@@ -39,6 +40,8 @@ async def _efficiency(place: Workplace, name: str, analyzer: str, aim: Aim) -> R
     failed = 0
     async with running_parts(place) as parts:
         stored = await parts.put(place.pictures)
+        # The bare loop is warm when its clock starts. So is Kafka: what a fresh broker has to compile is not ours.
+        await drain(place, parts, stored, analyzer, place.scale.engine_settings[0])
         for number, setting in enumerate(place.scale.engine_settings):
             bare = bare_loop(place, analyzer, setting) if number % 2 else None
             ours = await drain(place, parts, stored, analyzer, setting)
@@ -46,25 +49,35 @@ async def _efficiency(place: Workplace, name: str, analyzer: str, aim: Aim) -> R
             failed += ours.failed
             pairs.append(Pair(setting, ours.rate, bare.rate))
             place.say(f"{setting}: ours {ours}, bare loop {bare.rate:.1f}, {ours.rate / bare.rate:.3f}")
-    best, hardest = max(pair.ours for pair in pairs), max(pair.bare for pair in pairs)
+        hard = max(pairs, key=lambda pair: pair.bare)
+        fetching = bare_loop(place, analyzer, hard.setting, [each.key for each in stored], **parts.storage_lines)
+        place.say(f"{hard.setting}: a bare loop that reads the files from S3, as ours does: {fetching}")
+    best, hardest = max(pair.ours for pair in pairs), hard.bare
     note = f"{failed} files failed" if failed else ""
     files = len(place.pictures)
     return Row(name, best, "files/s", files, baseline=hardest, aim=aim, note=note, failed=bool(failed))
 
 
-def bare_loop(place: Workplace, analyzer: str, setting: Setting) -> Drained:
-    """Run the bare loop in a process of its own. Raises RuntimeError with what it wrote where it fails."""
-    listed = place.folder / "pictures.txt"
-    listed.write_text("\n".join(str(picture.path) for picture in place.pictures))
+def bare_loop(
+    place: Workplace, analyzer: str, setting: Setting, keys: Sequence[str] = (), **environment: str
+) -> Drained:
+    """Run the bare loop in a process of its own. Raises RuntimeError with what it wrote where it fails.
+
+    keys: objects in S3 to read instead of files on the local disk, and in `environment` how to get at them.
+    """
+    list_path = place.folder / "pictures.txt"
+    listed = keys or [str(picture.path) for picture in place.pictures]
+    list_path.write_text("\n".join(listed))
     numbers = [str(number) for number in (setting.batch, setting.processes, setting.threads)]
-    environment = place.child_environment(OMP_NUM_THREADS=str(setting.threads), OMP_WAIT_POLICY="passive")
-    command = [sys.executable, "-m", "bench.bare_loop", analyzer, *numbers, str(listed)]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    threads = {"OMP_NUM_THREADS": str(setting.threads), "OMP_WAIT_POLICY": "passive"}
+    command = [sys.executable, "-m", "bench.bare_loop", analyzer, *numbers, str(list_path)]
+    variables = place.child_environment(**threads, **environment)
+    run = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     if run.returncode:
         raise RuntimeError(f"the bare loop failed: {run.stderr[-2000:]}")
     found = json.loads(run.stdout.splitlines()[-1])
-    if found["files"] != len(place.pictures):
-        raise RuntimeError(f"the bare loop judged {found['files']} of {len(place.pictures)} files")
+    if found["files"] != len(listed):
+        raise RuntimeError(f"the bare loop judged {found['files']} of {len(listed)} files")
     return Drained(found["files"], 0, found["seconds"])
 
 

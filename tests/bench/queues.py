@@ -131,15 +131,8 @@ def _run(place: Workplace, parts: Parts, theirs: str, what: str, order: Order) -
     """Have it measured. Raises RuntimeError with the end of its output where that fails."""
     folder = place.new_folder(theirs)
     order.write(folder / "order.json")
-    storage = {
-        "endpoint": parts.s3.endpoint_url,
-        "bucket": parts.s3.bucket,
-        "region": parts.s3.region,
-        "access_key": parts.s3.access_key_id,
-        "secret_key": parts.s3.secret_access_key.get_secret_value(),
-    }
     command = [str(installation.PYTHON), "-m", f"bench.{theirs}_measure", what, str(folder / "order.json")]
-    environment = place.child_environment(BENCH_S3=json.dumps(storage))
+    environment = place.child_environment(**parts.storage_lines)
     run = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     if run.returncode:
         raise RuntimeError(f"{theirs} failed: {run.stderr[-3000:]}")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from assay.inference.memory import give_back
 from assay.inference.pool import Pool
 from assay.sdk import DeviceMemoryError
 from assay.sdk.torch import gradients_off
@@ -16,6 +17,7 @@ from assay.sdk.torch import gradients_off
 T = TypeVar("T")
 
 MEGABYTE = 1 << 20
+RESTS_S = 5.0
 SHARE_OF_CUDA = 0.9
 """Of a device's memory for analyzers; the rest is the driver's, and room for what torch's allocator cannot use."""
 
@@ -55,7 +57,9 @@ class Lane:
     It does not keep the process alive: a call that never returns cannot hold up the end of the service.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, rests_s: float | None = None) -> None:
+        """rests_s: without a call for so long, the memory that calls had is given back; None: it is kept."""
+        self._rests_s = rests_s
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._busy_since: float | None = None
         threading.Thread(target=self._work, name=name, daemon=True).start()
@@ -96,12 +100,19 @@ class Lane:
         self._calls.put(None)
 
     def _work(self) -> None:
-        while (perform := self._calls.get()) is not None:
+        while (perform := self._next()) is not None:
             self._busy_since = time.monotonic()
             with gradients_off():
                 perform()
             self._busy_since = None
             del perform
+
+    def _next(self) -> Callable[[], None] | None:
+        try:
+            return self._calls.get(timeout=self._rests_s)
+        except queue.Empty:
+            give_back()
+            return self._calls.get()
 
 
 class Device:
@@ -113,7 +124,7 @@ class Device:
         memory_mb: for all analyzers together; 0: nine tenths of what a CUDA device has, without limit on a processor.
         """
         self.name = name
-        self.lane = Lane(f"device {name}")
+        self.lane = Lane(f"device {name}", rests_s=RESTS_S)
         self.turns: Pool[None] = Pool([None])
         self._memory_mb = memory_mb or _memory_mb(name)
         self._reserved: dict[str, int] = {}

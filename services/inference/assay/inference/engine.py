@@ -41,6 +41,8 @@ class Engine:
         # Files that were found inside others lie in memory until they are stored.
         places = sandbox.processes + (0 if analyzer.manifest.derives else 2 * settings.batch_max_items)
         self._places = {urgent: Pool(range(places)) for urgent in (True, False)}
+        self._in_work = 0
+        self._at_once = sandbox.processes + settings.batch_max_items
         self.explains = type(analyzer).explain is not Analyzer.explain
 
     @property
@@ -57,8 +59,8 @@ class Engine:
 
     @property
     def is_busy(self) -> bool:
-        """True while analyses wait for a place."""
-        return any(places.is_short for places in self._places.values())
+        """True while analyses wait for a place, or for each other: more than are prepared and judged at a time."""
+        return self._in_work > self._at_once or any(places.is_short for places in self._places.values())
 
     def device_busy_s(self) -> float:
         """How long the present call on the device has been running, whichever analyzer's it is."""
@@ -82,9 +84,11 @@ class Engine:
         """Room for one analysis; waits until there is some."""
         async with self._places[urgent].one(urgent=urgent):
             place = Place(self._sandbox, self._batcher, self._preparing, urgent=urgent)
+            self._in_work += 1
             try:
                 yield place
             finally:
+                self._in_work -= 1
                 place.leave()
 
     async def explain(self, prepared: Any, finding: Finding) -> list[Rendering]:

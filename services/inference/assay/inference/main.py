@@ -21,6 +21,7 @@ from assay.inference.derived import Derivations, TypeReader
 from assay.inference.device import Device, choose
 from assay.inference.domain import Deletions
 from assay.inference.engine import Engine
+from assay.inference.memory import keep_large_blocks
 from assay.inference.models import Checks, ModelStore
 from assay.inference.reuse import EarlierVerdicts, Keeper
 from assay.inference.sandbox import Sandbox
@@ -169,6 +170,7 @@ def build_engines(
 
 def main() -> None:
     """Read the settings, import the analyzers, serve until SIGTERM."""
+    keep_large_blocks()
     settings = load(Settings)
     logs.install("inference", settings.log)
     tracing.install("inference", settings.traces)
