@@ -1,8 +1,8 @@
 """What the C library does with large blocks: keeps them from one batch to the next, gives them back when all rests.
 
 glibc maps a block of 32 MiB or more anew each time and unmaps it when it is freed. A network's activations for a batch
-are such blocks, and having the kernel clear their pages again and again took a third of ResNet-18's time in batches of
-16 on a processor. docs/decisions has the figures.
+are such blocks, and having the kernel clear their pages for each of them took a quarter of ResNet-18's processor time
+in batches of 16. docs/decisions/0014 has the figures.
 """
 
 import ctypes
