@@ -1,7 +1,6 @@
 """Our side of a comparison: one inference worker as deployed, fed through Kafka and S3 and watched through Kafka."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from assay.shared.ids import new_id
 from assay.shared.kafka import Publisher, connection, ensure_topics
 from assay.shared.objects import ObjectStore
 from assay.shared.settings import KafkaSettings, S3Settings
+from bench.job import Storage
 from bench.pictures import Picture
 from bench.scale import DEPLOYED, Setting
 from bench.workplace import Workplace
@@ -65,15 +65,8 @@ class Parts:
         self.lines = stack.environment("inference")
         self.kafka = KafkaSettings.model_validate(_block(self.lines, "ASSAY_KAFKA__"))
         self.s3 = S3Settings.model_validate(_block(self.lines, "ASSAY_S3__"))
-        storage = {
-            "endpoint": self.s3.endpoint_url,
-            "bucket": self.s3.bucket,
-            "region": self.s3.region,
-            "access_key": self.s3.access_key_id,
-            "secret_key": self.s3.secret_access_key.get_secret_value(),
-        }
-        self.storage_lines = {"BENCH_S3": json.dumps(storage)}
-        """For those that are compared with; see `job.Storage`."""
+        self.storage_lines = Storage.of_service(self.lines).environment()
+        """For those that are compared with."""
         self.publisher = Publisher(self.kafka, source="/assay/upload")
         self.store = ObjectStore(self.s3)
 

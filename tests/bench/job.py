@@ -3,7 +3,8 @@
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,36 @@ class Storage:
         """From BENCH_S3, JSON."""
         return cls(**json.loads(os.environ["BENCH_S3"]))
 
+    @classmethod
+    def of_service(cls, lines: Mapping[str, str]) -> "Storage":
+        """The one that a service with these settings uses."""
+        return cls(
+            endpoint=lines["ASSAY_S3__ENDPOINT_URL"],
+            bucket=lines["ASSAY_S3__BUCKET"],
+            region=lines["ASSAY_S3__REGION"],
+            access_key=lines["ASSAY_S3__ACCESS_KEY_ID"],
+            secret_key=lines["ASSAY_S3__SECRET_ACCESS_KEY"],
+        )
+
+    def environment(self) -> dict[str, str]:
+        """What `from_environment` reads."""
+        return {"BENCH_S3": json.dumps(asdict(self))}
+
     def connect(self) -> Any:
-        """A boto3 client: one for each process."""
+        """A boto3 client: one for each process. Without the checksums that our services do without."""
+        # Not in the settings below: the boto3 that Karton asks for is too old to know the name.
+        os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
             region_name=self.region,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
-            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, max_pool_connections=32),
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                max_pool_connections=32,
+            ),
         )
 
 

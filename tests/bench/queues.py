@@ -58,6 +58,10 @@ async def latency(place: Workplace) -> list[Row]:
                 median = _milliseconds(took)
                 medians[theirs] = min(median, medians.get(theirs, median))
                 place.say(f"{theirs}, {_described(order)}: p50 {median:.1f} ms, p95 {_p95(took):.1f} ms")
+        for threads in sorted({1, CORES}):
+            order = replace(_orders(place, chosen, LIGHT)[0], threads=threads)
+            took = _run(place, parts, "bare", "lone", order)["latencies"][WARM:]
+            place.say(f"no queue at all, {threads} torch threads: p50 {_milliseconds(took):.1f} ms")
     aim = Aim("at most", 0.5)
     return [
         Row(f"{theirs}_latency", ours, "ms", place.scale.lone, baseline=median, aim=aim)

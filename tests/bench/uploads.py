@@ -10,20 +10,22 @@ import io
 import os
 import random
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import boto3
-from botocore.config import Config
 from support.processes import cpu_s, forget_peak, peak_mib, resident_mib
-from support.services import ServiceProcess, running_service
+from support.services import ServiceProcess, free_port, running_service
 from support.stacks import running_stack
 from support.uploads import ANALYZER, Owner, jpeg, manifest, publish
 
+from bench.job import Storage
 from bench.lean_client import BOUNDARY, Connection, form, form_around
 from bench.rows import Aim, Row
 from bench.workplace import Workplace
@@ -100,17 +102,9 @@ class Sending:
         self._place = place
         self._service = service
         self._token = owner.token
-        environment = service.environment
-        self._bucket = environment["ASSAY_S3__BUCKET"]
-        # As somebody would write it, without the checksums that the service does without.
-        self._s3: S3Client = boto3.client(
-            "s3",
-            endpoint_url=environment["ASSAY_S3__ENDPOINT_URL"],
-            region_name=environment["ASSAY_S3__REGION"],
-            aws_access_key_id=environment["ASSAY_S3__ACCESS_KEY_ID"],
-            aws_secret_access_key=environment["ASSAY_S3__SECRET_ACCESS_KEY"],
-            config=Config(max_pool_connections=AT_ONCE, request_checksum_calculation="when_required"),
-        )
+        self._storage = Storage.of_service(service.environment)
+        self._bucket = self._storage.bucket
+        self._s3: S3Client = self._storage.connect()
 
     async def large(self) -> Row:
         """Bytes a second of one file after the other."""
@@ -135,9 +129,13 @@ class Sending:
         for _ in range(ROUNDS):
             bare.append(await _clocked(asyncio.to_thread(self._put_all, count)))
             before = cpu_s(self._service.pid)
-            ours.append(await _clocked(self.upload_all(count)))
+            ours.append(await _clocked(self.upload_all(self._service.url, count)))
             used = (cpu_s(self._service.pid) - before) / count
             self._place.say(f"{count / ours[-1]:.0f} files/s, a file takes {used * 1000:.1f} ms of the service's CPU")
+        with self._bare_endpoint() as url:
+            await self.upload_all(url, 4 * AT_ONCE)
+            least = min([await _clocked(self.upload_all(url, count)) for _ in range(ROUNDS)])
+        self._place.say(f"{count / least:.0f} files/s at an endpoint that reads the form and puts the file, no more")
         best, baseline = (count / min(each) for each in (ours, bare))
         return Row("upload_small", best, "files/s", ROUNDS * count, baseline, Aim("at least", 0.6))
 
@@ -149,11 +147,26 @@ class Sending:
             for _ in threads.map(put, [Noise(SMALL_BYTES).read() for _ in range(count)]):
                 pass
 
-    async def upload_all(self, count: int) -> None:
+    @contextmanager
+    def _bare_endpoint(self) -> Iterator[str]:
+        """Its address; one process, as the service has."""
+        port = free_port()
+        environment = self._place.child_environment(**self._storage.environment())
+        process = subprocess.Popen([sys.executable, "-m", "bench.bare_endpoint", str(port)], env=environment)
+        url = f"http://127.0.0.1:{port}"
+        try:
+            _until_open(process, port)
+            yield url
+        finally:
+            process.terminate()
+            process.wait()
+
+    async def upload_all(self, url: str, count: int) -> None:
+        """Small files to that address, so many at a time."""
         contents = iter([Noise(SMALL_BYTES).read() for _ in range(count)])
 
         async def send() -> None:
-            connection = Connection(self._service.url, self._token)
+            connection = Connection(url, self._token)
             await connection.open()
             for content in contents:
                 status, answer = await connection.post_form("/api/v1/files", form(content))
@@ -207,13 +220,24 @@ async def uploads(place: Workplace) -> list[Row]:
             owner = Owner(service.url, environment)
             await owner.until_known({ANALYZER})
             sending = Sending(place, service, owner)
-            await sending.upload_all(4 * AT_ONCE)  # now everything is loaded, and all pools are full
+            await sending.upload_all(service.url, 4 * AT_ONCE)  # now everything is loaded, and all pools are full
             measures = {
                 "upload_large": sending.large,
                 "upload_small": sending.small,
                 "upload_memory_mib": sending.memory,
             }
             return [await measure() for row, measure in measures.items() if place.wants(row)]
+
+
+def _until_open(process: "subprocess.Popen[bytes]", port: int) -> None:
+    while process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError("the bare endpoint did not start")
 
 
 async def _clocked(work: Awaitable[object]) -> float:
