@@ -10,7 +10,6 @@ Prints the seconds.
 import json
 import math
 import sys
-import tempfile
 import time
 from functools import cache
 from pathlib import Path
@@ -22,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from assay.sdk import Media, NoSettings
 from bench.analyzers import KINDS, PictureAnalyzer, Pixels
-from bench.job import Storage
+from bench.job import Storage, as_file
 
 WARM = 2
 
@@ -45,10 +44,8 @@ class Files(Dataset[Pixels]):
 
     def _prepared_from_storage(self, key: str) -> Pixels:
         storage, client = connected()
-        with tempfile.NamedTemporaryFile(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as file:
-            file.write(client.get_object(Bucket=storage.bucket, Key=key)["Body"].read())
-            file.flush()
-            return self._prepared(Path(file.name))
+        with as_file(client.get_object(Bucket=storage.bucket, Key=key)["Body"].read()) as path:
+            return self._prepared(path)
 
     def _prepared(self, path: Path) -> Pixels:
         return self._analyzer.prepare(Media(path, "image/jpeg", path.stat().st_size, ""))

@@ -3,7 +3,8 @@
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,12 +56,17 @@ class Storage:
             region_name=self.region,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},
-                max_pool_connections=32,
-            ),
+            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, max_pool_connections=32),
         )
+
+
+@contextmanager
+def as_file(content: bytes) -> Iterator[Path]:
+    """A file with these bytes for the block, in memory where there is such a folder."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as file:
+        file.write(content)
+        file.flush()
+        yield Path(file.name)
 
 
 class Job:
@@ -83,10 +89,8 @@ class Job:
 
     def judge(self, task_id: str, content: bytes, size: int, sha256: str) -> dict[str, Any]:
         """Judge the bytes, store what the analyzer made to be looked at, and return the verdict."""
-        with tempfile.NamedTemporaryFile(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as file:
-            file.write(content)
-            file.flush()
-            prepared = self._analyzer.prepare(Media(Path(file.name), "image/jpeg", size, sha256))
+        with as_file(content) as path:
+            prepared = self._analyzer.prepare(Media(path, "image/jpeg", size, sha256))
         with self._inference():
             [finding] = self._analyzer.infer([prepared])
         artifacts = []
