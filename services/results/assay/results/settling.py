@@ -100,7 +100,8 @@ class Settling:
         file = self._ledger.file(run.file_id, run.owner_id)
         newest = self._ledger.newest_run(run.file_id)
         if newest is not None:
-            file.run_id, file.status, file.label = newest.run_id, newest.status, newest.label
+            file.run_id, file.status = newest.run_id, newest.status
+            file.label, file.score = newest.label, newest.score
 
 
 def _planned(run: Run, analyses: Sequence[Analysis]) -> Sequence[Analysis]:

@@ -8,7 +8,7 @@ from assay.results import statements
 from assay.results.schemas import FileView
 from assay.results.statements import rows_of
 from assay.results.tables import Analysis, File, Run
-from assay.results.views import Found, Views
+from assay.results.views import Views
 from assay.shared.database import Driver
 
 DERIVED_SHOWN = 100
@@ -33,14 +33,13 @@ async def show(driver: Driver, views: Views, files: Sequence[File]) -> list[File
     ]
 
 
-async def _found_inside(driver: Driver, file_ids: Sequence[UUID]) -> dict[UUID, list[Found]]:
-    """The first 100 files found inside each of these, as each analyzer last found them, with their scores."""
+async def _found_inside(driver: Driver, file_ids: Sequence[UUID]) -> dict[UUID, list[File]]:
+    """The first 100 files found inside each of these, as each analyzer last found them."""
     wholes = [file_id for (file_id,) in await driver.fetch(statements.WHOLES, file_ids)]
-    shown: defaultdict[UUID, list[Found]] = defaultdict(list)
+    shown: defaultdict[UUID, list[File]] = defaultdict(list)
     if not wholes:
         return shown
-    rows = await driver.fetch(statements.FOUND_INSIDE, wholes, DERIVED_SHOWN)
-    for row, child in zip(rows, rows_of(File).objects(rows), strict=True):
+    for child in rows_of(File).objects(await driver.fetch(statements.FOUND_INSIDE, wholes, DERIVED_SHOWN)):
         if child.parent_file_id is not None:
-            shown[child.parent_file_id].append((child, row["score"]))
+            shown[child.parent_file_id].append(child)
     return shown

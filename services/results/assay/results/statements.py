@@ -118,16 +118,15 @@ FOUND_INSIDE = f"""
     ), numbered AS (
         SELECT *, row_number() OVER (PARTITION BY parent_file_id ORDER BY file_id) AS number FROM found WHERE age = 1
     )
-    SELECT {rows_of(File).columns_of("numbered")}, runs.score FROM numbered
-    LEFT JOIN runs ON runs.run_id = numbered.run_id
-    WHERE number <= $2 ORDER BY numbered.file_id
+    SELECT {rows_of(File).columns} FROM numbered WHERE number <= $2 ORDER BY file_id
 """
-"""The first files found inside each of these, as each analyzer last found them, with the score of their newest run."""
+"""The first files found inside each of these, as each analyzer last found them."""
 
 POSITIONS = "SELECT topic, partition, topic_id, next_offset FROM positions"
 
 FORGET = (
     *(f"DELETE FROM {rows_of(table).name} WHERE file_id = ANY($1::uuid[])" for table in (Analysis, Run, File)),
+    "DELETE FROM feedback WHERE file_id = ANY($1::uuid[])",
     f"INSERT INTO {DeletedFile.__tablename__} SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING",
 )
 """Nothing but the mark remains."""

@@ -50,6 +50,7 @@ class File(Base):
     run_id: Mapped[UUID | None]
     status: Mapped[str] = mapped_column(server_default="queued")
     label: Mapped[str | None]
+    score: Mapped[float | None]
 
     __table_args__ = (
         Index("files_owner", "owner_id", text("file_id DESC")),
@@ -114,6 +115,29 @@ class Analysis(Base):
     error_message: Mapped[str | None]
 
     __table_args__ = (Index("analyses_file", "file_id"), Index("analyses_owner", "owner_id", "analyzer", "status"))
+
+
+class Feedback(Base):
+    """What a person says that a file really is: one per person and file, the latest."""
+
+    __tablename__ = "feedback"
+
+    file_id: Mapped[UUID] = mapped_column(primary_key=True)
+    person: Mapped[str] = mapped_column(primary_key=True)
+    # Another one each time it is replaced.
+    feedback_id: Mapped[UUID]
+    owner_id: Mapped[str]
+    label: Mapped[str]
+    # The verdict that it is about; null: the report.
+    analyzer: Mapped[str | None]
+    note: Mapped[str | None]
+    # What the person had before them: the file's newest run, and what its analyzers said in it, by name.
+    run_id: Mapped[UUID | None]
+    run_number: Mapped[int | None] = mapped_column(Integer)
+    said: Mapped[dict[str, Any]]
+    recorded_at: Mapped[datetime]
+
+    __table_args__ = (Index("feedback_recorded", "recorded_at"),)
 
 
 class DeletedFile(Base):

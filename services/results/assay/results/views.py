@@ -21,9 +21,6 @@ from assay.results.tables import Analysis, File, Run
 from assay.shared.clock import now
 from assay.shared.ids import made_at
 
-# A derived file and the score of its newest run.
-Found = tuple[File, float | None]
-
 
 class Views:
     """Knows the origin that links begin with."""
@@ -31,7 +28,7 @@ class Views:
     def __init__(self, public_url: str) -> None:
         self._origin = public_url.rstrip("/")
 
-    def file(self, file: File, run: Run | None, analyses: Sequence[Analysis], derived: Sequence[Found]) -> FileView:
+    def file(self, file: File, run: Run | None, analyses: Sequence[Analysis], derived: Sequence[File]) -> FileView:
         return FileView(
             file_id=file.file_id,
             parent_file_id=file.parent_file_id,
@@ -44,7 +41,7 @@ class Views:
             status=file.status,
             metadata=file.user_metadata or {},
             run=None if run is None else self.run(run, analyses),
-            derived=[self._derived(child, score) for child, score in derived],
+            derived=[self._derived(child) for child in derived],
             links=self._file_links(file.file_id),
         )
 
@@ -109,7 +106,7 @@ class Views:
             reused_from=verdict.reused_from,
         )
 
-    def _derived(self, file: File, score: float | None) -> DerivedView:
+    def _derived(self, file: File) -> DerivedView:
         return DerivedView(
             file_id=file.file_id,
             derived_by=file.derived_by,
@@ -119,7 +116,7 @@ class Views:
             sha256=file.sha256,
             status=file.status,
             label=file.label,
-            score=score,
+            score=file.score,
             links=self._file_links(file.file_id),
         )
 
