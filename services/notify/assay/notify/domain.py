@@ -74,6 +74,8 @@ class Audience:
 class AwaitedRun:
     """The current run of a file, for `until=completed`."""
 
+    __slots__ = ("_number", "is_complete")
+
     def __init__(self, file: dict[str, Any]) -> None:
         """file: the object that `GET /api/v1/files/{file_id}` gives."""
         run = file.get("run") or {}

@@ -5,8 +5,11 @@ from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
+from assay.notify.connection import StreamingProtocol
 from assay.notify.fanout import Fanout
+from assay.notify.heartbeats import Heartbeats
 from assay.notify.position import TOPICS
 from assay.notify.reader import End
 from assay.notify.replay import Replay
@@ -15,7 +18,6 @@ from assay.notify.routes import build_router
 from assay.notify.service import StreamService
 from assay.notify.settings import Settings
 from assay.notify.snapshots import Snapshots
-from assay.notify.sse import AbortableProtocol
 from assay.notify.tailer import Tailer
 from assay.shared import logs, tracing
 from assay.shared.auth import Authenticator
@@ -39,7 +41,6 @@ def build(settings: Settings, ring: Ring, fanout: Fanout) -> FastAPI:
         replay=replay,
         snapshots=snapshots,
         reader=settings.reader,
-        heartbeat_s=settings.heartbeat,
     )
     health = Health()
     health.needs("kafka", tailer.check)
@@ -57,8 +58,21 @@ def build(settings: Settings, ring: Ring, fanout: Fanout) -> FastAPI:
         await snapshots.stop()
         log.info("notify_stopped")
 
-    router = build_router(service, Authenticator(settings.auth))
-    return build_app(title="Assay: notify", routers=[router], health=health, lifespan=lifespan)
+    heartbeats = Heartbeats(ring, settings.heartbeat)
+    router = build_router(service, Authenticator(settings.auth), heartbeats)
+    app = build_app(title="Assay: notify", routers=[router], health=health, lifespan=lifespan)
+    if settings.cors.allowed:
+        # Outermost: browsers ask beforehand without a token, and must be able to read refusals, too.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors.allowed,
+            allow_credentials=True,
+            allow_methods=["GET"],
+            allow_headers=["Authorization", "Last-Event-ID", "Cache-Control"],
+            expose_headers=["trace-id", "Retry-After"],
+            max_age=3600,
+        )
+    return app
 
 
 def main() -> None:
@@ -72,7 +86,7 @@ def main() -> None:
         build(settings, ring, fanout),
         settings.http,
         before_drain=lambda: fanout.end_all(End.SHUTDOWN),
-        protocol=AbortableProtocol,
+        protocol=StreamingProtocol,
     )
 
 

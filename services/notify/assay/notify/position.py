@@ -80,6 +80,7 @@ class View:
     def __init__(self, layout: Layout, slots: tuple[int, ...]) -> None:
         self._size = len(layout.partitions)
         self.slots = slots
+        self.sees = frozenset(slots)
         named = b"".join(each.bytes for each in layout.ids) + bytes(slots)
         self._hash = hashlib.blake2b(named, digest_size=HASH_BYTES).digest()
 

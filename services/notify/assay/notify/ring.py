@@ -26,6 +26,7 @@ class RingEntry:
     positions: Positions
     audiences: tuple[Audience, Audience]
     _ids: dict[View, str] = field(default_factory=dict)
+    _chunks: dict[View, bytes] | None = None
 
     def id_in(self, view: View) -> str:
         """The id of a reader who has all of the ring up to this event. Made once for the readers that share a view."""
@@ -33,6 +34,23 @@ class RingEntry:
         if known is None:
             known = self._ids[view] = view.encode(self.positions)
         return known
+
+    def chunk_in(self, view: View) -> bytes:
+        """The event as it goes over the wire to who has all of the ring before it: a block with its id, in a chunk of
+        HTTP/1.1. The same bytes for the readers that share a view; only while the event is not erased.
+        """
+        if self._chunks is None:
+            self._chunks = {}
+        known = self._chunks.get(view)
+        if known is None:
+            assert self.event is not None, "nothing is said of a deleted file"
+            block = b"id: %s\n%b" % (self.id_in(view).encode(), self.event.block)
+            known = self._chunks[view] = b"%x\r\n%b\r\n" % (len(block), block)
+        return known
+
+    def forget_chunks(self) -> None:
+        """The live readers have them; who comes later is served from the event itself."""
+        self._chunks = None
 
 
 class Ring:
@@ -115,9 +133,18 @@ class Ring:
             if entry.event is not None and entry.offset >= floor[entry.slot]
         ]
 
+    def knows(self, audience: Audience) -> bool:
+        """True if an event in the ring is for this audience."""
+        return audience in self._index
+
     def is_deleted(self, audience: Audience) -> bool:
         """True if the ring knows that this file is gone."""
         return audience in self._gone
+
+    def learn_deleted(self, audience: Audience) -> None:
+        """A file was deleted before what the ring has: whatever is heard of it is nobody's."""
+        if audience not in self._gone:
+            self._erase(audience)
 
     def _erase(self, audience: Audience) -> None:
         """What a deleted file said before is served to nobody any more; its place in the order stays."""

@@ -5,7 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from assay.contracts.registry import EVENTS
 from assay.notify.domain import Audience
+from assay.notify.heartbeats import Heartbeats
+from assay.notify.position import TOPICS
 from assay.notify.service import StreamService
 from assay.notify.sse import MEDIA_TYPE, EventStream
 from assay.shared.auth import Authenticator, Principal
@@ -21,6 +24,18 @@ Until = Annotated[
         "a stream without `until` has them, too"
     ),
 ]
+Types = Annotated[
+    str | None,
+    Query(
+        description="The events to send, by `ce_type`, separated by commas: "
+        "`types=assay.run.completed.v1,assay.analysis.failed.v1`. The snapshot comes in any case, and so does the end "
+        "of a stream that ends. Positions move on as without it",
+        max_length=2000,
+        examples=["assay.run.completed.v1"],
+    ),
+]
+# What a stream can carry.
+STREAMED = frozenset(name for name, event in EVENTS.items() if {topic.name for topic in TOPICS} & set(event.topics))
 
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
@@ -32,13 +47,16 @@ STREAM: dict[int | str, dict[str, Any]] = {
 FINISHED: dict[int | str, dict[str, Any]] = {204: {"description": "The stream was ended by `until` before: stay away"}}
 
 
-def build_router(service: StreamService, authenticator: Authenticator) -> APIRouter:
+def build_router(service: StreamService, authenticator: Authenticator, heartbeats: Heartbeats) -> APIRouter:
     """The two streams."""
     router = APIRouter(prefix="/api/v1", tags=["events"])
 
-    async def answer(caller: Principal, audience: Audience, last_event_id: str | None, *, until: bool) -> Response:
-        stream = await service.open(caller, audience, last_event_id=last_event_id, until_completed=until)
-        return Response(status_code=204) if stream is None else EventStream(stream, service.close)
+    async def answer(
+        caller: Principal, audience: Audience, last_event_id: str | None, types: str | None, *, until: bool
+    ) -> Response:
+        wanted = _wanted(types)
+        stream = await service.open(caller, audience, last_event_id=last_event_id, until_completed=until, types=wanted)
+        return Response(status_code=204) if stream is None else EventStream(stream, heartbeats, service.close)
 
     @router.get(
         "/files/{file_id}/events", status_code=200, response_class=EventStream, responses={**STREAM, **FINISHED}
@@ -47,18 +65,34 @@ def build_router(service: StreamService, authenticator: Authenticator) -> APIRou
         file_id: UUID,
         caller: Annotated[Principal, Depends(authenticator.user)],
         until: Until = None,
+        types: Types = None,
         last_event_id: LastEventId = None,
     ) -> Response:
         """What happens to one file."""
-        return await answer(caller, Audience(caller.owner_id, file_id), last_event_id, until=until is not None)
+        return await answer(caller, Audience(caller.owner_id, file_id), last_event_id, types, until=until is not None)
 
     @router.get("/events", status_code=200, response_class=EventStream, responses=STREAM)
     async def owner_events(
-        request: Request, caller: Annotated[Principal, Depends(authenticator.user)], last_event_id: LastEventId = None
+        request: Request,
+        caller: Annotated[Principal, Depends(authenticator.user)],
+        types: Types = None,
+        last_event_id: LastEventId = None,
     ) -> Response:
         """What happens to all files of the caller."""
         if "until" in request.query_params:
             raise InvalidRequestError("until: this stream has no end. It is for /api/v1/files/{file_id}/events.")
-        return await answer(caller, Audience(caller.owner_id), last_event_id, until=False)
+        return await answer(caller, Audience(caller.owner_id), last_event_id, types, until=False)
 
     return router
+
+
+def _wanted(types: str | None) -> frozenset[str] | None:
+    """The types that a client asks for; None: all. Raises InvalidRequestError for one that no stream carries."""
+    if types is None:
+        return None
+    named = frozenset(each.strip() for each in types.split(",") if each.strip())
+    unknown = sorted(named - STREAMED)
+    if unknown or not named:
+        said = f"there is no {unknown[0]!r}" if unknown else "none is named"
+        raise InvalidRequestError(f"types: {said}. There are: {', '.join(sorted(STREAMED))}.")
+    return named

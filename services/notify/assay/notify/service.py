@@ -37,7 +37,6 @@ class StreamService:
         replay: Replay,
         snapshots: Snapshots,
         reader: ReaderSettings,
-        heartbeat_s: float,
     ) -> None:
         self._ring = ring
         self._fanout = fanout
@@ -45,14 +44,20 @@ class StreamService:
         self._replay = replay
         self._snapshots = snapshots
         self._reader = reader
-        self._heartbeat_s = heartbeat_s
 
     async def open(
-        self, principal: Principal, audience: Audience, *, last_event_id: str | None, until_completed: bool
+        self,
+        principal: Principal,
+        audience: Audience,
+        *,
+        last_event_id: str | None,
+        until_completed: bool,
+        types: frozenset[str] | None = None,
     ) -> Stream | None:
         """A stream for an audience; None where the client has seen the end of what it waited for.
 
         last_event_id: where the client was. One that says nothing to us begins with a new snapshot.
+        types: which events to send; None: all.
         Raises UnknownFileError for a file that is not the caller's, StreamNotReadyError or UnavailableError where the
         stream cannot start now. Every stream must be closed.
         """
@@ -65,18 +70,19 @@ class StreamService:
         if is_gone:
             raise UnknownFileError
         snapshot: Snapshot | None = None
-        if cursor is None or audience.file_id is not None:
-            # Also who goes on from an id must own the file, and may wait for its current run.
+        if cursor is None or (audience.file_id is not None and (until_completed or not self._ring.knows(audience))):
+            # Also who goes on from an id must own the file, and may wait for its current run. An event in the ring
+            # says as well whose file it is: after a restart, not everybody has to ask results.
             snapshot = await self._snapshot(audience, principal)
         awaited = AwaitedRun(snapshot.files[0]) if snapshot is not None and until_completed else None
         if cursor is not None:
             if awaited is not None and self._has_seen_end(audience, cursor, awaited):
                 return None
-            stream = await self._continue(audience, view, cursor, awaited)
+            stream = await self._continue(audience, view, cursor, awaited, types)
             if stream is not None:
                 metrics.STREAMS.labels(stream=audience.kind, begun="continued").inc()
                 return stream
-        stream = await self._begin(audience, snapshot or await self._snapshot(audience, principal), awaited)
+        stream = await self._begin(audience, snapshot or await self._snapshot(audience, principal), awaited, types)
         metrics.STREAMS.labels(stream=audience.kind, begun="snapshot").inc()
         return stream
 
@@ -104,26 +110,35 @@ class StreamService:
             raise StreamNotReadyError("The topics were made anew. Try again in a few seconds.")
         return snapshot
 
-    async def _begin(self, audience: Audience, snapshot: Snapshot, awaited: AwaitedRun | None) -> Stream:
+    async def _begin(
+        self, audience: Audience, snapshot: Snapshot, awaited: AwaitedRun | None, types: frozenset[str] | None
+    ) -> Stream:
         """Snapshot, then everything later."""
-        # The ring may have heard of a deletion before results.
-        files = [each for each in snapshot.files if not self._ring.is_deleted(_audience_of(audience, each))]
-        if audience.file_id is not None and not files:
-            raise UnknownFileError
-        data = files[0] if audience.file_id is not None else {"files": files}
         try:
-            return await self._join(audience, self._view(audience), snapshot.positions, data, awaited, clamp=True)
+            stream = await self._join(audience, self._view(audience), snapshot.positions, awaited, types, clamp=True)
         except ReplayRefusedError as error:
             raise StreamNotReadyError(f"What is known of the files lags behind the log ({error}).") from error
+        # The ring, or the log, may have told of a deletion before results.
+        files = [each for each in snapshot.files if not self._ring.is_deleted(_audience_of(audience, each))]
+        if audience.file_id is not None and not files:
+            self.close(stream)
+            raise UnknownFileError
+        stream.begin_with(files[0] if audience.file_id is not None else {"files": files})
+        return stream
 
     async def _continue(
-        self, audience: Audience, view: View, cursor: Cursor, awaited: AwaitedRun | None
+        self,
+        audience: Audience,
+        view: View,
+        cursor: Cursor,
+        awaited: AwaitedRun | None,
+        types: frozenset[str] | None,
     ) -> Stream | None:
         """Everything after a position; None where a new snapshot is needed."""
         try:
             if await self._is_ahead_of_kafka(view, cursor):
                 return None
-            stream = await self._join(audience, view, cursor.positions, None, awaited, clamp=False)
+            stream = await self._join(audience, view, cursor.positions, awaited, types, clamp=False)
         except ReplayRefusedError:
             return None
         if awaited is not None and awaited.is_complete and not any(map(awaited.is_end, stream.rest)):
@@ -155,8 +170,8 @@ class StreamService:
         audience: Audience,
         view: View,
         floor: Positions,
-        snapshot: object,
         awaited: AwaitedRun | None,
+        types: frozenset[str] | None,
         *,
         clamp: bool,
     ) -> Stream:
@@ -182,17 +197,22 @@ class StreamService:
             reader,
             self._ring,
             floor=floor,
-            snapshot=snapshot,
             replayed=self._without_deleted(replayed),
             reached=reached,
             missed=missed,
             awaited=awaited,
-            heartbeat_s=self._heartbeat_s,
+            types=types,
+            retry_ms=self._fanout.retry_ms,
         )
 
     def _without_deleted(self, events: list[LoggedEvent]) -> list[LoggedEvent]:
-        """Kafka keeps what a deleted file once said; a stream does not repeat it."""
+        """Kafka keeps what a deleted file once said; a stream does not repeat it.
+
+        The ring is told of deletions that it had not reached: nothing of these files may come later either.
+        """
         last = {event.file_id: event for event in events if event.deletes}
+        for event in last.values():
+            self._ring.learn_deleted(Audience.of(event)[0])
         return [
             event
             for event in events

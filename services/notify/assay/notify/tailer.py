@@ -2,14 +2,16 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from assay.contracts import MalformedEventError
+from assay.contracts import FileDeleted, MalformedEventError, event_type
+from assay.contracts.topics import LANES
 from assay.notify import metrics
-from assay.notify.domain import parse
+from assay.notify.domain import Audience, parse
 from assay.notify.errors import StreamNotReadyError
 from assay.notify.fanout import Fanout
 from assay.notify.position import TOPICS, Layout
@@ -25,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 POLL_MS = 500
 BATCH = 500
+# Events times readers that are written before the event loop turns.
+AT_ONCE = 2_000
 RETRY_S = 1.0
 # How often the topics' ids are asked for. Who opens a stream sees sooner that a topic was made anew.
 CHECK_S = 60.0
@@ -109,8 +113,11 @@ class Tailer:
             if self._lost or not self._ring.is_begun or self._ring.layout != layout:
                 self._caught_up.clear()
                 self._lost = False
-                self._ring.reset(layout, await self._starts(consumer, layout))
+                starts = await self._starts(consumer, layout)
+                self._ring.reset(layout, starts)
                 self._fanout.end_all(End.RESET)
+                await self._recall_deletions(consumer, layout, starts)
+                consumer.assign(list(layout.partitions))
             for partition, position in zip(layout.partitions, self._ring.high, strict=True):
                 consumer.seek(partition, position)
             self._consumer = consumer
@@ -125,19 +132,41 @@ class Tailer:
 
     async def _starts(self, consumer: AIOKafkaConsumer, layout: Layout) -> list[int]:
         """Where to begin: at most so many minutes and events back, the events shared out by how many there are."""
-        partitions = list(layout.partitions)
-        begins = await consumer.beginning_offsets(partitions)
-        ends = await consumer.end_offsets(partitions)
-        since = int((time.time() - self._settings.minutes * 60) * 1000)
-        young = await consumer.offsets_for_times(dict.fromkeys(partitions, since))
-        first = {
-            partition: max(begins[partition], found.offset if (found := young.get(partition)) else ends[partition])
-            for partition in partitions
-        }
-        count = sum(ends[partition] - first[partition] for partition in partitions)
-        share = min(1.0, self._settings.max_events / count) if count else 1.0
-        log.info("ring_begins", records=int(count * share))
-        return [ends[partition] - int((ends[partition] - first[partition]) * share) for partition in layout.partitions]
+        ends = await consumer.end_offsets(list(layout.partitions))
+        starts = await _back(consumer, ends, self._settings.minutes * 60, self._settings.max_events)
+        log.info("ring_begins", records=sum(ends.values()) - sum(starts.values()))
+        return [starts[partition] for partition in layout.partitions]
+
+    async def _recall_deletions(self, consumer: AIOKafkaConsumer, layout: Layout, starts: list[int]) -> None:
+        """Tell the ring which files were deleted before it begins: what comes late of them is nobody's."""
+        lanes = {topic.name for topic in LANES}
+        ends = {each: starts[slot] for slot, each in enumerate(layout.partitions) if each.topic in lanes}
+        firsts = await _back(consumer, ends, self._settings.deletions_hours * 3600, self._settings.deletions_records)
+        todo = {partition: end for partition, end in ends.items() if firsts[partition] < end}
+        if not todo:
+            return
+        consumer.assign(list(todo))
+        for partition in todo:
+            consumer.seek(partition, firsts[partition])
+        count = 0
+        while todo:
+            for partition, records in (await consumer.getmany(*todo, timeout_ms=POLL_MS, max_records=BATCH)).items():
+                for record in records:
+                    if record.offset < ends[partition] and event_type(record.headers) == FileDeleted.type:
+                        count += self._learn(layout.slots[partition], record)
+            self._moved_at = time.monotonic()
+            todo = {each: end for each, end in todo.items() if await consumer.position(each) < end}
+        log.info("deletions_recalled", records=sum(ends.values()) - sum(firsts.values()), deletions=count)
+
+    def _learn(self, slot: int, record: ConsumerRecord) -> bool:
+        try:
+            event = parse(slot, record.offset, record.timestamp, record.value, tuple(record.headers))
+        except MalformedEventError:
+            return False
+        if event is None:
+            return False
+        self._ring.learn_deleted(Audience.of(event)[0])
+        return True
 
     async def _read(self, consumer: AIOKafkaConsumer, layout: Layout) -> None:
         ends = await consumer.end_offsets(list(layout.partitions))
@@ -151,7 +180,7 @@ class Tailer:
             batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH)
             self._moved_at = time.monotonic()
             for partition, records in batches.items():
-                self._take(layout.slots[partition], partition, records)
+                await self._take(layout.slots[partition], partition, records)
             if not batches:
                 # What is no record of ours (a transaction's mark, say) moves the position too.
                 for slot, partition in enumerate(layout.partitions):
@@ -162,7 +191,8 @@ class Tailer:
                 self._caught_up.set()
                 log.info("ring_filled")
 
-    def _take(self, slot: int, partition: TopicPartition, records: list[ConsumerRecord]) -> None:
+    async def _take(self, slot: int, partition: TopicPartition, records: list[ConsumerRecord]) -> None:
+        written = 0
         for record in records:
             try:
                 event = parse(slot, record.offset, record.timestamp, record.value, tuple(record.headers))
@@ -179,4 +209,27 @@ class Tailer:
                 metrics.SKIPPED.labels(topic=partition.topic).inc()
                 self._ring.advance(slot, record.offset + 1)
             else:
-                self._fanout.publish(event)
+                written += self._fanout.publish(event)
+                if written >= AT_ONCE:
+                    # What was written goes out when the loop turns.
+                    written = 0
+                    await asyncio.sleep(0)
+
+
+async def _back(
+    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], seconds: float, most: int
+) -> dict[TopicPartition, int]:
+    """Where to begin in order to read at most so many seconds and records before `ends`.
+
+    The records are shared out by how many there are.
+    """
+    partitions = list(ends)
+    begins = await consumer.beginning_offsets(partitions)
+    young = await consumer.offsets_for_times(dict.fromkeys(partitions, int((time.time() - seconds) * 1000)))
+    firsts = {
+        each: min(ends[each], max(begins[each], found.offset if (found := young.get(each)) else ends[each]))
+        for each in partitions
+    }
+    count = sum(ends[each] - firsts[each] for each in partitions)
+    share = min(1.0, most / count) if count else 1.0
+    return {each: ends[each] - int((ends[each] - firsts[each]) * share) for each in partitions}
