@@ -17,6 +17,7 @@ from assay.contracts import (
     Event,
     Evidence,
     FeedbackRecorded,
+    FeedbackWithdrawn,
     FileDeleted,
     FileDerived,
     FileUploaded,
@@ -114,6 +115,7 @@ def _all() -> tuple[Event, ...]:
             report=_report(),
         ),
         FeedbackRecorded(**ABOUT, feedback_id=PARENT, person="ann", label="authentic", analyzer=None, note="Seen it."),
+        FeedbackWithdrawn(**ABOUT, feedback_id=PARENT, person="ann"),
         AnalyzerRegistered(occurred_at=AT, manifest=_manifest()),
     )
 

@@ -51,7 +51,7 @@ async def test_the_object_has_exactly_the_names_of_the_design(client: Client, st
     body = await client.report_of(story.file_id)
     assert set(body) == {
         "file_id", "parent_file_id", "filename", "size", "sha256", "media_type", "created_at", "status", "metadata",
-        "run", "derived", "links",
+        "run", "derived", "feedback", "links",
     }  # fmt: skip
     assert set(body["run"]) == {
         "run_id", "run_number", "status", "deadline", "requested_at", "completed_at", "analyses", "report",

@@ -10,6 +10,7 @@ from assay.contracts.analyses import (
     AnalysisProgressed,
     AnalysisStarted,
     FeedbackRecorded,
+    FeedbackWithdrawn,
 )
 from assay.contracts.analyzers import AnalyzerManifest, AnalyzerRegistered, Weights
 from assay.contracts.base import Body, Event, FileEvent
@@ -35,6 +36,7 @@ __all__ = [
     "Event",
     "Evidence",
     "FeedbackRecorded",
+    "FeedbackWithdrawn",
     "FileDeleted",
     "FileDerived",
     "FileEvent",

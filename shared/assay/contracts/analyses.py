@@ -104,7 +104,7 @@ class AnalysisFailed(AnalysisTerminal):
 
 
 class FeedbackRecorded(FileEvent):
-    """A person says what the file really is. A later one of the same person replaces it."""
+    """A person says what the file really is. A later one of the same person about this file replaces it."""
 
     type: ClassVar[str] = "assay.feedback.recorded.v1"
     topics: ClassVar[tuple[str, ...]] = ("assay.analyses",)
@@ -114,7 +114,23 @@ class FeedbackRecorded(FileEvent):
     label: str
     analyzer: str | None = Field(default=None, description="The verdict it is about; null: the report")
     note: str | None = Field(default=None, max_length=2000)
+    run_id: UUID | None = Field(default=None, description="The run whose report or verdict the person had seen")
+    run_number: int | None = Field(default=None, ge=1, description="Of that run")
 
     @property
     def event_id(self) -> UUID:
         return self.feedback_id
+
+
+class FeedbackWithdrawn(FileEvent):
+    """A person takes back what they said about the file."""
+
+    type: ClassVar[str] = "assay.feedback.withdrawn.v1"
+    topics: ClassVar[tuple[str, ...]] = ("assay.analyses",)
+
+    feedback_id: UUID = Field(description="Of the `recorded` that counts no more")
+    person: str
+
+    @property
+    def event_id(self) -> UUID:
+        return uuid5(self.feedback_id, "withdrawn")

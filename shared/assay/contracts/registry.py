@@ -7,6 +7,7 @@ from assay.contracts.analyses import (
     AnalysisProgressed,
     AnalysisStarted,
     FeedbackRecorded,
+    FeedbackWithdrawn,
 )
 from assay.contracts.analyzers import AnalyzerRegistered
 from assay.contracts.base import Event
@@ -27,6 +28,7 @@ EVENTS: dict[str, type[Event]] = {
         AnalysisFailed,
         RunCompleted,
         FeedbackRecorded,
+        FeedbackWithdrawn,
         AnalyzerRegistered,
     )
 }

@@ -11,6 +11,14 @@ class UnknownArtifactError(Problem):
     code, status, title = "artifact_not_found", 404, "This analysis made no such artifact"
 
 
+class UnknownAnalysisError(Problem):
+    code, status, title = "analysis_not_found", 404, "This run has no verdict of that analyzer"
+
+
+class NoFeedbackError(Problem):
+    code, status, title = "feedback_not_found", 404, "There is no feedback of yours on this file"
+
+
 class BadCursorError(Problem):
     code, status, title = "bad_cursor", 422, "The cursor is none that this service gave"
 

@@ -8,10 +8,11 @@ import psutil
 import structlog
 from fastapi import FastAPI
 
-from assay.results import routes, session, stack
+from assay.results import feedback_routes, routes, session, stack
 from assay.results.arrivals import Arrivals
 from assay.results.consumers import TOPICS, build_consumer
 from assay.results.dead_letters import DeadLetters
+from assay.results.feedback import Feedback
 from assay.results.positions import Positions
 from assay.results.reading import Library
 from assay.results.redrive import Redrive
@@ -64,6 +65,11 @@ def build(settings: Settings) -> FastAPI:
     # Connections of their own: who reads does not wait behind a backfill that writes.
     reading = database.build_engine(settings.database, schema=SCHEMA)
     library = Library(engine=reading, views=Views(settings.public_url), arrivals=arrivals)
+    feedback = Feedback(
+        transaction=database.driver_transactions(reading),
+        seeing=database.driver_transactions(reading, isolation="repeatable_read", readonly=True),
+        outbox=outbox,
+    )
 
     requests = RunRequests(settings.peers.get("upload", []))
     redrive = Redrive(
@@ -109,6 +115,7 @@ def build(settings: Settings) -> FastAPI:
         title="Assay results",
         routers=[
             routes.build_router(authenticator, library=library, objects=objects, redrive=redrive),
+            feedback_routes.build_router(authenticator, library=library, feedback=feedback),
             routes.build_internal_router(authenticator, library=library),
             session.build_router(authenticator, public_url=settings.public_url),
             stack.build_router(health=health, peers=peers, handbook=handbook),

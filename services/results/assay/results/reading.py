@@ -78,7 +78,7 @@ class Library:
 
     async def file(self, owner_id: str, file_id: UUID) -> FileView:
         """One file. A young id is waited for, up to 5 s. Raises UnknownFileError."""
-        await self._wait_for_young(owner_id, file_id)
+        await self.wait_for_young(owner_id, file_id)
         async with self._seeing() as driver:
             return (await show(driver, self._views, [await self._look_up(driver, owner_id, file_id)]))[0]
 
@@ -94,7 +94,7 @@ class Library:
             raise UnknownFileError
         return file
 
-    async def _wait_for_young(self, owner_id: str, file_id: UUID) -> None:
+    async def wait_for_young(self, owner_id: str, file_id: UUID) -> None:
         """A link just answered works: its events may still be on their way.
 
         The wait tells nothing of other owners but that an id is used up, to whoever knows it.
@@ -231,7 +231,7 @@ class Library:
         before the first assignment.
         """
         if file_id is not None:
-            await self._wait_for_young(owner_id, file_id)
+            await self.wait_for_young(owner_id, file_id)
             async with self._seeing() as driver:
                 return await self._snapshot(driver, [await self._look_up(driver, owner_id, file_id)])
         async with self._reading() as session:

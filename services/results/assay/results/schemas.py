@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from assay.contracts import AnalyzerManifest, Evidence, MissingAnalysis
+from assay.contracts.analyzers import ANALYZER_NAME
 
 Status = Literal["queued", "running", "analyzed", "partially_analyzed", "failed"]
 
@@ -106,6 +107,60 @@ class DerivedView(Schema):
     links: FileLinks
 
 
+class FeedbackBody(Schema):
+    """What a person says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$",
+        description="What the file really is: a label as analyzers give them, such as `manipulated` or `authentic`",
+        examples=["authentic"],
+    )
+    analyzer: str | None = Field(
+        default=None, pattern=ANALYZER_NAME, max_length=64, description="Whose verdict it is about; null: the report"
+    )
+    note: str | None = Field(default=None, max_length=2000, pattern=r"^[^\x00]*$", description="For a person to read")
+    run_number: int | None = Field(
+        default=None, ge=1, le=2**31 - 1, description="The run that was looked at; null: the newest"
+    )
+
+
+class FeedbackView(Schema):
+    """What stands of a person's about a file."""
+
+    feedback_id: UUID
+    person: str
+    label: str
+    analyzer: str | None = Field(description="Whose verdict it is about; null: the report")
+    note: str | None
+    run_number: int | None = Field(description="The run that was looked at")
+    recorded_at: datetime
+
+
+class ConfusionCell(Schema):
+    said: str = Field(description="By the analyzer, or the report")
+    given: str = Field(description="By the person")
+    number: int
+
+
+class ConfusionTable(Schema):
+    analyzer: str | None = Field(description="Null: the reports")
+    feedback: int = Field(description="How much there is to compare")
+    agreed: int = Field(description="How often both said the same")
+    cells: list[ConfusionCell]
+
+
+class Confusion(Schema):
+    since: datetime
+    until: datetime
+    feedback: int = Field(description="Given in this time, whatever it is about")
+    report: ConfusionTable
+    analyzers: list[ConfusionTable] = Field(
+        description="Feedback on a report counts for each analyzer that can say that label, on a verdict for its own"
+    )
+
+
 class FileView(Schema):
     file_id: UUID
     parent_file_id: UUID | None
@@ -120,6 +175,7 @@ class FileView(Schema):
     derived: list[DerivedView] = Field(
         description="What was found inside, the first 100; `GET /api/v1/files?parent=` lists all"
     )
+    feedback: list[FeedbackView] = Field(description="What people say that it really is")
     links: FileLinks
 
 

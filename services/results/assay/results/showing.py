@@ -1,10 +1,12 @@
-"""Files with all that is shown of each: its newest run, that run's analyses, and what was found inside."""
+"""Files with all that is shown of each: its newest run, that run's analyses, what was found inside, what people
+say of it.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
-from assay.results import statements
+from assay.results import feedback, statements
 from assay.results.schemas import FileView
 from assay.results.statements import rows_of
 from assay.results.tables import Analysis, File, Run
@@ -21,13 +23,16 @@ async def show(driver: Driver, views: Views, files: Sequence[File]) -> list[File
     analyses: defaultdict[UUID, list[Analysis]] = defaultdict(list)
     for analysis in rows_of(Analysis).objects(await driver.fetch(statements.ANALYSES_OF_RUNS, run_ids)):
         analyses[analysis.run_id].append(analysis)
-    derived = await _found_inside(driver, [each.file_id for each in files])
+    file_ids = [each.file_id for each in files]
+    derived = await _found_inside(driver, file_ids)
+    said = await feedback.of_files(driver, file_ids)
     return [
         views.file(
             each,
             runs.get(each.run_id) if each.run_id else None,
             analyses[each.run_id] if each.run_id else [],
             derived.get(each.file_id, []),
+            said.get(each.file_id, []),
         )
         for each in files
     ]

@@ -10,6 +10,7 @@ from assay.results.schemas import (
     ArtifactView,
     DerivedView,
     ErrorView,
+    FeedbackView,
     FileLinks,
     FileView,
     ReportView,
@@ -28,7 +29,14 @@ class Views:
     def __init__(self, public_url: str) -> None:
         self._origin = public_url.rstrip("/")
 
-    def file(self, file: File, run: Run | None, analyses: Sequence[Analysis], derived: Sequence[File]) -> FileView:
+    def file(
+        self,
+        file: File,
+        run: Run | None,
+        analyses: Sequence[Analysis],
+        derived: Sequence[File],
+        feedback: Sequence[FeedbackView],
+    ) -> FileView:
         return FileView(
             file_id=file.file_id,
             parent_file_id=file.parent_file_id,
@@ -42,6 +50,7 @@ class Views:
             metadata=file.user_metadata or {},
             run=None if run is None else self.run(run, analyses),
             derived=[self._derived(child) for child in derived],
+            feedback=list(feedback),
             links=self._file_links(file.file_id),
         )
 
