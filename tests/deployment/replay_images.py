@@ -38,7 +38,7 @@ def test_it_holds_its_own_code_and_no_other_service(service: str, image: Image) 
     assert ours & OTHERS == {service}
     assert {"contracts", "shared"} <= ours
     assert ("torch" in {path.name for path in image.packages.iterdir()}) == (service == "inference")
-    if service in ("upload", "results"):
+    if service in ("upload", "results", "notify"):
         assert list((image.packages / "assay" / service / "migrations/versions").glob("0001_*.py"))
 
 

@@ -16,6 +16,16 @@ from assay.shared.settings import KafkaSettings
 from notify.playing import PlayedFile
 
 HEARTBEAT_S = 0.4
+# All processes of these tests have one queue: whoever takes a delivery must treat it alike.
+WEBHOOKS = {
+    "ASSAY_WEBHOOKS__ALLOW_PRIVATE": "true",
+    "ASSAY_WEBHOOKS__ALLOW_HTTP": "true",
+    "ASSAY_WEBHOOKS__TIMEOUT": "3",
+    "ASSAY_WEBHOOKS__FIRST_RETRY": "PT0.2S",
+    "ASSAY_WEBHOOKS__LONGEST_RETRY": "PT1S",
+    "ASSAY_WEBHOOKS__GIVE_UP_AFTER": "PT5S",
+    "ASSAY_WEBHOOKS__MAX_PER_OWNER": "5",
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,7 @@ def notify_environment(stack: RunningParts, results: ServiceProcess, traces: Pat
         **stack.environment("notify"),
         "ASSAY_RESULTS_URL": results.url,
         "ASSAY_HEARTBEAT": str(HEARTBEAT_S),
+        **WEBHOOKS,
         "ASSAY_TRACES__PATH": str(traces / "notify.ndjson"),
     }
 

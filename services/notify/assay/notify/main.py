@@ -1,5 +1,6 @@
 """Composition root of the notify service: `python -m assay.notify.main`."""
 
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,6 +20,7 @@ from assay.notify.service import StreamService
 from assay.notify.settings import Settings
 from assay.notify.snapshots import Snapshots
 from assay.notify.tailer import Tailer
+from assay.notify.webhooks.wiring import Webhooks
 from assay.shared import logs, tracing
 from assay.shared.auth import Authenticator
 from assay.shared.health import Health
@@ -42,25 +44,37 @@ def build(settings: Settings, ring: Ring, fanout: Fanout) -> FastAPI:
         snapshots=snapshots,
         reader=settings.reader,
     )
+    authenticator = Authenticator(settings.auth)
+    webhooks = Webhooks(
+        settings.webhooks,
+        kafka=settings.kafka,
+        postgresql=settings.database,
+        authenticator=authenticator,
+        slot=settings.slot,
+    )
     health = Health()
     health.needs("kafka", tailer.check)
     health.needs("results", snapshots.check)
+    health.needs("webhooks", webhooks.check)
     health.moves("tailer", tailer.seconds_stalled)
+    health.moves("webhooks", webhooks.seconds_stalled)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await ensure_topics(settings.kafka, TOPICS)
         await tailer.start()
+        await webhooks.start()
         log.info("notify_started", port=settings.http.port)
         yield
+        await webhooks.stop()
         await tailer.stop()
         await replay.stop()
         await snapshots.stop()
         log.info("notify_stopped")
 
     heartbeats = Heartbeats(ring, settings.heartbeat)
-    router = build_router(service, Authenticator(settings.auth), heartbeats)
-    app = build_app(title="Assay: notify", routers=[router], health=health, lifespan=lifespan)
+    router = build_router(service, authenticator, heartbeats)
+    app = build_app(title="Assay: notify", routers=[router, webhooks.router], health=health, lifespan=lifespan)
     if settings.cors.allowed:
         # Outermost: browsers ask beforehand without a token, and must be able to read refusals, too.
         app.add_middleware(
@@ -80,6 +94,7 @@ def main() -> None:
     settings = load(Settings)
     logs.install("notify", settings.log)
     tracing.install("notify", settings.traces)
+    _allow_many_connections()
     ring = Ring(max_events=settings.ring.max_events, max_bytes=settings.ring.max_bytes)
     fanout = Fanout(ring)
     serve(
@@ -88,6 +103,12 @@ def main() -> None:
         before_drain=lambda: fanout.end_all(End.SHUTDOWN),
         protocol=StreamingProtocol,
     )
+
+
+def _allow_many_connections() -> None:
+    """A shell's usual limit is 1,024 open files; the system's own is what a service may need."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from assay.shared.settings import AuthSettings, Block, ServiceSettings
+from assay.notify.webhooks.settings import WebhookSettings
+from assay.shared.settings import AuthSettings, Block, DatabaseSettings, ServiceSettings
 
 
 class RingSettings(Block):
@@ -76,9 +77,11 @@ class Settings(ServiceSettings):
     """All of it."""
 
     auth: AuthSettings
+    database: DatabaseSettings
     results_url: str = Field(description="Where the results service listens, inside: http://host:port")
     heartbeat: float = Field(default=15.0, gt=0, description="Seconds of silence before a stream says that it lives")
     cors: CorsSettings = Field(default_factory=CorsSettings)
     ring: RingSettings = Field(default_factory=RingSettings)
     reader: ReaderSettings = Field(default_factory=ReaderSettings)
     replay: ReplaySettings = Field(default_factory=ReplaySettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
