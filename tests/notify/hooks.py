@@ -56,7 +56,7 @@ class Hooks:
     async def disabled(self, webhook: Json) -> Json:
         """The webhook, once it is disabled."""
         async with asyncio.timeout(LIMIT_S):
-            while (found := await self.show(webhook))["enabled"]:
+            while (found := await self.show(webhook))["enabled"]:  # noqa: ASYNC110  # likewise
                 await asyncio.sleep(0.05)
         return found
 
