@@ -19,6 +19,7 @@ from bench.consumer import long_record, parallel_consumer, parallel_consumer_sho
 from bench.engine import engine_efficiency, engine_efficiency_light
 from bench.gain import engine_batching_gain
 from bench.installation import MissingError
+from bench.notify import NOTIFY, notify
 from bench.product import OVERHEAD, interactive_under_backfill, overhead
 from bench.queues import latency, throughput, throughput_heavy
 from bench.results import results_persist
@@ -40,6 +41,7 @@ MEASURES: dict[tuple[str, ...], Measure] = {
     ("interactive_under_backfill",): interactive_under_backfill,
     UPLOADS: uploads,
     ("results_persist",): results_persist,
+    NOTIFY: notify,
     ("celery_throughput", "karton_throughput"): throughput,
     ("celery_throughput_heavy", "karton_throughput_heavy"): throughput_heavy,
     ("celery_latency", "karton_latency"): latency,

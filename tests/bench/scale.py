@@ -46,6 +46,12 @@ class Scale:
     """Records of the parallel consumer's rows."""
     verdicts: int = 100_000
     """Verdicts that results persists."""
+    connections: int = 10_000
+    """Idle streams at once, and streams that come and go."""
+    readers: int = 1_000
+    """Readers of the same events."""
+    fanout: int = 500
+    """Events that each of them gets."""
     large: int = 1024
     """MiB of a large file to upload."""
     small: int = 1000

@@ -64,6 +64,8 @@ def build(settings: Settings, ring: Ring, fanout: Fanout) -> FastAPI:
         await ensure_topics(settings.kafka, TOPICS)
         await tailer.start()
         await webhooks.start()
+        loop = asyncio.get_running_loop()
+        metrics.TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
         log.info("notify_started", port=settings.http.port)
         yield
         await webhooks.stop()
