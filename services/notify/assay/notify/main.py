@@ -1,5 +1,6 @@
 """Composition root of the notify service: `python -m assay.notify.main`."""
 
+import asyncio
 import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +9,7 @@ import structlog
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from assay.notify import metrics
 from assay.notify.connection import StreamingProtocol
 from assay.notify.fanout import Fanout
 from assay.notify.heartbeats import Heartbeats
