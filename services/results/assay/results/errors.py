@@ -23,6 +23,10 @@ class BadCursorError(Problem):
     code, status, title = "bad_cursor", 422, "The cursor is none that this service gave"
 
 
+class ForeignCursorError(Problem):
+    code, status, title = "cursor_of_another_query", 422, "The cursor belongs to a query with other filters or order"
+
+
 class UnknownDeadLetterError(Problem):
     code, status, title = "dead_letter_not_found", 404, "There is no such dead letter"
 

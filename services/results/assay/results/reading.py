@@ -1,16 +1,13 @@
 """Use cases that read. What one owner has is invisible to another: every query names the owner."""
 
-import base64
-import binascii
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, true
+from sqlalchemy import func, select, true
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from assay.contracts import Artifact, Verdict
@@ -18,7 +15,8 @@ from assay.contracts.topics import ANALYSES, FILES, FILES_BULK
 from assay.results import statements
 from assay.results.arrivals import Arrivals
 from assay.results.domain import FINAL, TERMINAL
-from assay.results.errors import BadCursorError, UnknownArtifactError, UnknownRunError
+from assay.results.errors import UnknownArtifactError, UnknownRunError
+from assay.results.listing import Filters, Listing, Sort
 from assay.results.schemas import (
     AnalyzerList,
     AnalyzerStats,
@@ -31,6 +29,7 @@ from assay.results.schemas import (
     TopicPositions,
 )
 from assay.results.showing import show
+from assay.results.sparse import EVERYTHING, Fields
 from assay.results.statements import rows_of
 from assay.results.tables import Analysis, File, RegisteredAnalyzer, Run
 from assay.results.views import Views, artifacts_follow
@@ -50,16 +49,6 @@ _IS_DECIDED = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a list of files is narrowed to. media_type may end in `/*`; q is part of the file name."""
-
-    status: str | None = None
-    label: str | None = None
-    media_type: str | None = None
-    q: str | None = None
-
-
 class Library:
     """What is known of files, for whoever owns them."""
 
@@ -76,11 +65,11 @@ class Library:
         async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
             yield session
 
-    async def file(self, owner_id: str, file_id: UUID) -> FileView:
+    async def file(self, owner_id: str, file_id: UUID, fields: Fields = EVERYTHING) -> FileView:
         """One file. A young id is waited for, up to 5 s. Raises UnknownFileError."""
         await self.wait_for_young(owner_id, file_id)
         async with self._seeing() as driver:
-            return (await show(driver, self._views, [await self._look_up(driver, owner_id, file_id)]))[0]
+            return (await show(driver, self._views, [await self._look_up(driver, owner_id, file_id)], fields))[0]
 
     async def _look_up(self, driver: Driver, owner_id: str, file_id: UUID) -> File:
         for file in rows_of(File).objects(await driver.fetch(statements.FILES, [file_id])):
@@ -109,24 +98,20 @@ class Library:
                         return
 
     async def files(
-        self, owner_id: str, filters: Filters, *, limit: int, cursor: str | None, parent: UUID | None = None
+        self, owner_id: str, filters: Filters, sort: Sort, fields: Fields, *, limit: int, cursor: str | None
     ) -> FilePage:
-        """A page of uploaded files, or of those found inside `parent`, the newest first.
+        """A page of uploaded files, or of those found inside `filters.parent`.
 
-        Raises BadCursorError, and UnknownFileError for a parent that is not the owner's.
+        Raises BadCursorError, ForeignCursorError, and UnknownFileError for a parent that is not the owner's.
         """
-        # Written out, because `IS NOT DISTINCT FROM` would pass by the index.
-        level = File.parent_file_id.is_(None) if parent is None else File.parent_file_id == parent
-        query = _filtered(select(File).where(File.owner_id == owner_id, level), filters)
-        if cursor is not None:
-            query = query.where(File.file_id < _read_cursor(cursor))
-        async with self._reading() as session:
-            if parent is not None:
-                await self._find(session, owner_id, parent)
-            found = (await session.scalars(query.order_by(File.file_id.desc()).limit(limit + 1))).all()
-            shown = found[:limit]
-            items = await show(await driver_of(session), self._views, shown)
-        return FilePage(items=items, next_cursor=_cursor(shown[-1].file_id) if len(found) > limit else None)
+        listing = Listing(owner_id, filters, sort)
+        statement, values = listing.statement(limit + 1, cursor)
+        async with self._seeing() as driver:
+            if filters.parent is not None:
+                await self._look_up(driver, owner_id, filters.parent)
+            found = await driver.fetch(statement, *values)
+            items = await show(driver, self._views, rows_of(File).objects(found[:limit]), fields)
+        return FilePage(items=items, next_cursor=listing.cursor_after(found[limit - 1]) if len(found) > limit else None)
 
     async def run(self, owner_id: str, file_id: UUID, number: int) -> RunView:
         """One run of a file; the one after the newest is waited for, up to 5 s.
@@ -264,30 +249,3 @@ async def _topics(driver: Driver) -> dict[str, TopicPositions]:
             },
         )
     return topics
-
-
-def _filtered(query: Select[File], filters: Filters) -> Select[File]:
-    if filters.status is not None:
-        query = query.where(File.status == filters.status)
-    if filters.label is not None:
-        query = query.where(File.label == filters.label)
-    if filters.media_type is not None:
-        main, _, sub = filters.media_type.partition("/")
-        if sub == "*":
-            query = query.where(File.media_type.startswith(main + "/", autoescape=True))
-        else:
-            query = query.where(File.media_type == filters.media_type)
-    if filters.q:
-        query = query.where(File.filename.icontains(filters.q, autoescape=True))
-    return query
-
-
-def _cursor(file_id: UUID) -> str:
-    return base64.urlsafe_b64encode(file_id.bytes).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> UUID:
-    try:
-        return UUID(bytes=base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, binascii.Error) as error:
-        raise BadCursorError("Send `cursor` as `next_cursor` of the page before gave it, or leave it out.") from error

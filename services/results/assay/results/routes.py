@@ -1,13 +1,17 @@
 """HTTP entry points about files, runs, analyzers and what went wrong."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from assay.contracts.analyzers import ANALYZER_NAME
-from assay.results.reading import Filters, Library
+from assay.results.conditional import answer
+from assay.results.listing import Filters, Sort
+from assay.results.paging import CURSOR_CHARS
+from assay.results.parameters import NO_NUL, read_fields, read_filters
+from assay.results.reading import Library
 from assay.results.redrive import Redrive
 from assay.results.schemas import (
     AnalyzerList,
@@ -19,16 +23,16 @@ from assay.results.schemas import (
     RunView,
     Snapshot,
     Stats,
-    Status,
 )
+from assay.results.sparse import Fields
 from assay.shared.auth import Authenticator, Principal
 from assay.shared.objects import ObjectStore
 from assay.shared.problems import ForbiddenError
 
 # Shown by a browser in place. SVG is not: it may carry scripts, and the gateway serves objects on the page's origin.
 INLINE = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
-NO_NUL = r"^[^\x00]*$"
 LARGEST_NUMBER = 2**31 - 1
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "It is what `If-None-Match` names"}}
 
 Partition = Annotated[int, Path(ge=0, le=LARGEST_NUMBER)]
 Offset = Annotated[int, Path(ge=0, le=2**62)]
@@ -43,34 +47,38 @@ def build_router(
     Caller = Annotated[Principal, Depends(authenticator.user)]  # noqa: N806  # a type
     Operator = Annotated[Principal, Depends(authenticator.operator)]  # noqa: N806  # a type
 
-    @router.get("/files", tags=["files"])
+    @router.get("/files", tags=["files"], response_model=FilePage)
     async def list_files(
         caller: Caller,
+        filters: Annotated[Filters, Depends(read_filters)],
+        fields: Annotated[Fields, Depends(read_fields)],
+        sort: Annotated[
+            Sort,
+            Query(description="`score`: the highest first, and last what has none; `name`: small and capital alike"),
+        ] = "newest",
         limit: Annotated[int, Query(ge=1, le=100, description="1 to 100; default 20")] = 20,
-        cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before")] = None,
-        status: Annotated[Status | None, Query(description="Of the newest run")] = None,
-        label: Annotated[
-            str | None, Query(max_length=200, pattern=NO_NUL, description="Of the newest run's report")
+        cursor: Annotated[
+            str | None,
+            Query(max_length=CURSOR_CHARS, description="`next_cursor` of the page before, with the same filters"),
         ] = None,
-        media_type: Annotated[
-            str | None, Query(max_length=200, pattern=NO_NUL, description="Exact, or `image/*`")
-        ] = None,
-        q: Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="Part of the file name")] = None,
-        parent: Annotated[UUID | None, Query(description="Instead of uploads, the files found inside this one")] = None,
-    ) -> FilePage:
+    ) -> Response:
         """The files that you uploaded, the newest first, or those that were found inside one of them."""
-        filters = Filters(status=status, label=label, media_type=media_type, q=q)
-        return await library.files(caller.owner_id, filters, limit=limit, cursor=cursor, parent=parent)
+        page = await library.files(caller.owner_id, filters, sort, fields, limit=limit, cursor=cursor)
+        include = fields.include
+        shown = None if include is None else {"items": {"__all__": include}, "next_cursor": True}
+        return Response(page.model_dump_json(include=shown), media_type="application/json")
 
-    @router.get("/files/{file_id}", tags=["files"])
-    async def show_file(caller: Caller, file_id: UUID) -> FileView:
+    @router.get("/files/{file_id}", tags=["files"], response_model=FileView, responses=NOT_MODIFIED)
+    async def show_file(
+        request: Request, caller: Caller, file_id: UUID, fields: Annotated[Fields, Depends(read_fields)]
+    ) -> Response:
         """A file with its newest run: every analysis with stage, times and verdict, and the report."""
-        return await library.file(caller.owner_id, file_id)
+        return answer(request, await library.file(caller.owner_id, file_id, fields), include=fields.include)
 
-    @router.get("/files/{file_id}/runs/{run_number}", tags=["files"])
-    async def show_run(caller: Caller, file_id: UUID, run_number: RunNumber) -> RunView:
+    @router.get("/files/{file_id}/runs/{run_number}", tags=["files"], response_model=RunView, responses=NOT_MODIFIED)
+    async def show_run(request: Request, caller: Caller, file_id: UUID, run_number: RunNumber) -> Response:
         """One run of a file."""
-        return await library.run(caller.owner_id, file_id, run_number)
+        return answer(request, await library.run(caller.owner_id, file_id, run_number))
 
     @router.get(
         "/files/{file_id}/artifacts/{analyzer}/{name}",

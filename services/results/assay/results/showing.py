@@ -8,6 +8,7 @@ from uuid import UUID
 
 from assay.results import feedback, statements
 from assay.results.schemas import FileView
+from assay.results.sparse import EVERYTHING, Fields
 from assay.results.statements import rows_of
 from assay.results.tables import Analysis, File, Run
 from assay.results.views import Views
@@ -16,16 +17,19 @@ from assay.shared.database import Driver
 DERIVED_SHOWN = 100
 
 
-async def show(driver: Driver, views: Views, files: Sequence[File]) -> list[FileView]:
-    """What is shown of these files; a few queries, however many they are."""
-    run_ids = [each.run_id for each in files if each.run_id is not None]
-    runs = {run.run_id: run for run in rows_of(Run).objects(await driver.fetch(statements.RUNS_BY_ID, run_ids))}
-    analyses: defaultdict[UUID, list[Analysis]] = defaultdict(list)
-    for analysis in rows_of(Analysis).objects(await driver.fetch(statements.ANALYSES_OF_RUNS, run_ids)):
-        analyses[analysis.run_id].append(analysis)
+async def show(driver: Driver, views: Views, files: Sequence[File], fields: Fields = EVERYTHING) -> list[FileView]:
+    """What is shown of these files; a few queries, however many they are. What is in no field is not read."""
     file_ids = [each.file_id for each in files]
-    derived = await _found_inside(driver, file_ids)
-    said = await feedback.of_files(driver, file_ids)
+    run_ids = [each.run_id for each in files if each.run_id is not None]
+    runs: dict[UUID, Run] = {}
+    if fields.shows("run"):
+        runs = {run.run_id: run for run in rows_of(Run).objects(await driver.fetch(statements.RUNS_BY_ID, run_ids))}
+    analyses: defaultdict[UUID, list[Analysis]] = defaultdict(list)
+    if fields.shows_analyses:
+        for analysis in rows_of(Analysis).objects(await driver.fetch(statements.ANALYSES_OF_RUNS, run_ids)):
+            analyses[analysis.run_id].append(analysis)
+    derived = await _found_inside(driver, file_ids) if fields.shows("derived") else {}
+    said = await feedback.of_files(driver, file_ids) if fields.shows("feedback") else {}
     return [
         views.file(
             each,
