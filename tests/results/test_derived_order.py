@@ -19,7 +19,7 @@ from support.services import ServiceProcess
 from assay.contracts import Event, RunCompleted, decode
 from assay.contracts.topics import VERDICTS
 from assay.results.arrivals import Arrivals
-from assay.results.recording import Read
+from assay.results.recording import Read, Slice
 from assay.results.service import RunService
 from assay.results.settings import Settings
 from assay.results.tables import SCHEMA
@@ -56,7 +56,7 @@ class Recorder:
         for start in range(0, len(events), at_once):
             reads = [Read(self._offset + number, event) for number, event in enumerate(events[start : start + at_once])]
             self._offset += len(reads)
-            await self._service.record(reads, topic=self._topic, partition=partition, topic_id=self._topic_id)
+            await self._service.record([Slice(self._topic, partition, self._topic_id, reads)])
 
     async def together(self, *events: Event) -> None:
         """Each from a partition of its own, at the same time."""

@@ -1,7 +1,7 @@
 """Several replicas: each record is written once, whoever else has it, and whoever dies."""
 
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -12,8 +12,7 @@ from support.services import ServiceProcess, free_port, running_service
 from assay.contracts import RunCompleted, decode
 from assay.contracts.topics import VERDICTS
 from assay.results.arrivals import Arrivals
-from assay.results.errors import PositionTakenError
-from assay.results.recording import Read
+from assay.results.recording import Read, Slice
 from assay.results.service import RunService
 from assay.results.settings import Settings
 from assay.results.tables import SCHEMA
@@ -52,34 +51,30 @@ async def test_a_member_that_lost_its_partition_writes_nothing(
     topic, topic_id = f"test-{uuid4()}", new_id()
     story = Story(publisher, "nobody")
     async with engine.begin() as session:
-        insert = text("INSERT INTO positions VALUES (:topic, 0, :id, 5)").bindparams(topic=topic, id=topic_id)
-        await session.execute(insert)
+        insert = text("INSERT INTO positions VALUES (:topic, 0, :id, 5), (:topic, 1, :id, 0)")
+        await session.execute(insert.bindparams(topic=topic, id=topic_id))
 
-    async def record(offset: int, of: object = topic_id) -> None:
-        read = Read(offset, story.started(f"at-{offset}"))
-        await service.record([read], topic=topic, partition=0, topic_id=of)  # type: ignore[arg-type]
+    def slice_of(*offsets: int, partition: int = 0, of: UUID = topic_id) -> Slice:
+        reads = [Read(offset, story.started(f"{partition}-at-{offset}")) for offset in offsets]
+        return Slice(topic, partition, of, reads)
 
-    await record(5)
-    await record(7)  # an offset may hold no record
+    assert await service.record([slice_of(5)]) == [0]
+    assert await service.record([slice_of(7)]) == [0]  # an offset may hold no record
     for late in (4, 5, 6, 7):
-        with pytest.raises(PositionTakenError):
-            await record(late)
-    with pytest.raises(PositionTakenError):
-        await record(8, of=new_id())
-    # Of a batch that overlaps what is written, only the rest is written.
-    reads = [Read(offset, story.started(f"again-{offset}")) for offset in range(5, 11)]
-    assert await service.record(reads, topic=topic, partition=0, topic_id=topic_id) == 3
-    with pytest.raises(PositionTakenError):
-        await service.record(reads, topic=topic, partition=0, topic_id=topic_id)
+        assert await service.record([slice_of(late)]) == [1]
+    assert await service.record([slice_of(8, of=new_id())]) == [1]
+    # Of a batch that overlaps what is written, only the rest is written; so of each partition.
+    assert await service.record([slice_of(*range(5, 11))]) == [3]
+    assert await service.record([slice_of(*range(5, 11))]) == [6]
+    assert await service.record([slice_of(10, 11), slice_of(0, 1, partition=1)]) == [1, 0]
+    assert await service.record([slice_of(11), slice_of(0, partition=1, of=new_id())]) == [1, 1]
+    assert await service.record([slice_of(10, 11), slice_of(1, 2, partition=1)]) == [2, 1]
     async with engine.begin() as session:
         query = text("SELECT analyzer FROM analyses WHERE file_id = :id ORDER BY 1").bindparams(id=story.file_id)
-        assert list(await session.scalars(query)) == [
-            "again-10",
-            "again-8",
-            "again-9",
-            "at-5",
-            "at-7",
-        ]
+        written = {f"0-at-{offset}" for offset in (5, 7, 8, 9, 10, 11)} | {f"1-at-{offset}" for offset in (0, 1, 2)}
+        assert set(await session.scalars(query)) == written
+        query = text("SELECT partition, next_offset FROM positions WHERE topic = :topic ORDER BY 1")
+        assert (await session.execute(query.bindparams(topic=topic))).all() == [(0, 12), (1, 3)]
         for statement in ("DELETE FROM positions WHERE topic = :topic", "DELETE FROM outbox WHERE topic = :topic"):
             await session.execute(text(statement).bindparams(topic=topic))
 

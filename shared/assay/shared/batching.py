@@ -1,8 +1,9 @@
-"""Records of one partition that are handled together: what is there at the moment, in their order, at most so many.
+"""Records that are handled together: what is there at the moment, of each partition in their order, at most so many.
 
-A slot takes the partition's next record and whatever waits behind it; nothing ever waits for a batch to fill. It fails
-and is tried again as a whole. Where it fails for good, its records are handled one by one, so that only the one that is
-bad becomes a dead letter. Suspects, and records that must be noted before they start, stay by themselves.
+A slot takes a partition's next record and whatever waits behind it; where the lane combines, then what waits of other
+partitions, until there are enough. Nothing ever waits for a batch to fill. It fails and is tried again as a whole, or
+with others. Where it fails for good, its records are handled one by one, so that only the one that is bad becomes a
+dead letter. Suspects, and records that must be noted before they start, stay by themselves.
 """
 
 import asyncio
@@ -36,16 +37,30 @@ class BatchHandling(Handling):
         self._max_batch = max_batch
 
     async def _handle(self, job: Job) -> None:
-        others = self._schedule.following(job, self._max_batch - 1, _goes_together) if _goes_together(job) else []
-        if others:
-            await self._handle_together([job, *others])
+        groups = self._together_with(job) if _goes_together(job) else []
+        if sum(map(len, groups)) > 1:
+            await self._handle_together(groups)
         else:
             await super()._handle(job)
 
-    async def _handle_together(self, jobs: Sequence[Job]) -> None:
-        first = jobs[0]
-        if not first.attempt:
-            first.since = time.perf_counter()
+    def _together_with(self, job: Job) -> list[list[Job]]:
+        """The job and what is handled with it: of each partition the next ones, in their order."""
+        groups: list[list[Job]] = []
+        room = self._max_batch
+        head: Job | None = job
+        while head is not None:
+            group = [head, *self._schedule.following(head, room - 1, _goes_together)]
+            groups.append(group)
+            room -= len(group)
+            head = self._schedule.beside(job, _goes_together) if room else None
+        return groups
+
+    async def _handle_together(self, groups: Sequence[Sequence[Job]]) -> None:
+        jobs = [job for group in groups for job in group]
+        began = time.perf_counter()
+        for group in groups:
+            if not group[0].attempt:
+                group[0].since = began
         for each in jobs:
             self._waits_no_more(each)
             each.held.tracker.start(each.record.offset)
@@ -54,19 +69,43 @@ class BatchHandling(Handling):
         self._begins()
         try:
             error = await self._error_of(jobs)
+        except asyncio.CancelledError:
+            # The partition that the slot was given for is lost, or all is: the others begin anew.
+            for group in groups:
+                self._begin_anew(group)
+            raise
         finally:
             self._ends()
             self._in_flight.dec(len(jobs))
-        if first.held.is_lost:
-            return
-        if error is not None:
-            self._together_failed(jobs, error)
-            return
+        for group in groups:
+            if group[0].held.is_lost:
+                continue
+            if error is not None:
+                self._together_failed(group, error)
+            else:
+                self._together_done(group)
+
+    def _together_done(self, jobs: Sequence[Job]) -> None:
+        first = jobs[0]
+        finish = first.held.tracker.finish
         for each in jobs:
-            each.held.tracker.finish(each.record.offset)
-            self._count(each.record.topic, "done")
+            finish(each.record.offset)
+        self._count(first.record.topic, "done", len(jobs))
         self._goes_on(first)
         self._seconds.observe(time.perf_counter() - first.since)
+
+    def _begin_anew(self, jobs: Sequence[Job]) -> None:
+        if jobs[0].held.is_lost or self._is_draining:
+            return
+        self._put_back(jobs)
+        self._wait(jobs[0])
+        self._ready(jobs[0])
+
+    def _put_back(self, jobs: Sequence[Job]) -> None:
+        """All but the first wait behind it again."""
+        self._schedule.put_back(jobs[0], jobs[1:])
+        for each in jobs[1:]:
+            self._wait(each)
 
     async def _error_of(self, jobs: Sequence[Job]) -> BaseException | None:
         """Run the handler; None where it went well."""
@@ -102,9 +141,7 @@ class BatchHandling(Handling):
         )
         if self._is_draining:
             return
-        self._schedule.put_back(first, jobs[1:])
-        for each in jobs[1:]:
-            self._wait(each)
+        self._put_back(jobs)
         if not is_over:
             self._try_again(first)
             return

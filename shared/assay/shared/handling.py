@@ -240,12 +240,12 @@ class Handling:
         if following is not None:
             self._ready(following)
 
-    def _count(self, topic: str, outcome: str) -> None:
+    def _count(self, topic: str, outcome: str, records: int = 1) -> None:
         counter = self._consumed.get((topic, outcome))
         if counter is None:
             counter = metrics.CONSUMED.labels(group=self._group, topic=topic, outcome=outcome)
             self._consumed[topic, outcome] = counter
-        counter.inc()
+        counter.inc(records)
 
     async def _attempt(self, job: Job) -> str | None:
         """How it ended: `done` or `dead_letter`; None where it is to be tried again."""

@@ -29,7 +29,6 @@ from assay.shared.tasks import end
 log = structlog.get_logger(__name__)
 
 SHARDS = 8
-# Small, so that what comes meanwhile does not wait long for its turn.
 BATCH = 50
 URGENT = 200
 # What goes here can wait; everything else is sent ahead of a queue of it.
@@ -83,12 +82,19 @@ class OutboxRow:
 class Outbox:
     """Writes rows and sends them. One per process."""
 
-    def __init__(self, engine: AsyncEngine, publisher: Publisher, *, schema: str, source: str) -> None:
-        """engine: its schema has a table made with `OutboxRow`. source: becomes `ce_source`."""
+    def __init__(
+        self, engine: AsyncEngine, publisher: Publisher, *, schema: str, source: str, batch: int = BATCH
+    ) -> None:
+        """engine: its schema has a table made with `OutboxRow`. source: becomes `ce_source`.
+
+        batch: rows sent at once. The default is small, so that what comes meanwhile does not wait long for its turn;
+        many together take a third of the time, where nothing goes ahead anyway.
+        """
         self._engine = engine
         self._publisher = publisher
         self._schema = schema
         self._source = source
+        self._batch = batch
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
@@ -205,7 +211,7 @@ class Outbox:
                 await self._send(turn, sent)
         finally:
             await driver.execute(DELETE, sent)
-        return len(rows) >= BATCH
+        return len(rows) >= self._batch
 
     async def _send(self, rows: list[Any], sent: list[int]) -> None:
         """Send these rows, those of each partition in their order, and note the ids of those acknowledged."""
@@ -225,8 +231,8 @@ class Outbox:
 
         Rows of one key stay in order: a row that goes ahead takes with it whatever its key has before it.
         """
-        oldest = list(await driver.fetch(OLDEST, owned, BATCH))
-        if len(oldest) < BATCH:
+        oldest = list(await driver.fetch(OLDEST, owned, self._batch))
+        if len(oldest) < self._batch:
             return oldest
         urgent = list(await driver.fetch(OLDEST_URGENT, owned, oldest[-1]["id"], PATIENT, URGENT))
         if not urgent:

@@ -19,6 +19,8 @@ class Lane:
     """The part of the window that it may fill, at least one slot: the rest stays free for the other lanes."""
     gives_way: bool = False
     """`bound` holds its records back while somebody waits for those of others."""
+    combines: bool = False
+    """Records of several partitions may go together in one batch, which takes one slot."""
     waited_for: bool = True
     """Its records tell that somebody waits; not so those of lanes that give way."""
 
@@ -46,6 +48,7 @@ class _Queue(Generic[Item]):
         self.step = 1 / lane.weight
         self.limit = self.share = max(1, int(window * lane.share))
         self.gives_way = lane.gives_way
+        self.combines = lane.combines
         self.running = 0
         self.passed = 0.0
         self.turns: deque[Hashable] = deque()
@@ -69,6 +72,10 @@ class _Queue(Generic[Item]):
             self.turns.popleft()
             del self._of[turn]
         return item
+
+    def next(self) -> Item | None:
+        """What `take` would give."""
+        return self._of[self.turns[0]][0][1] if self.turns else None
 
     def keep(self, items: Iterable[Item]) -> None:
         """Only these are left."""
@@ -175,6 +182,12 @@ class Schedule(Generic[Item]):
         while behind and len(taken) < at_most and fits(behind[0]):
             taken.append(behind.popleft())
         return taken
+
+    def beside(self, item: Item, fits: Callable[[Item], bool]) -> Item | None:
+        """What waits next in the lane of an item in work, taken into that one's slot; None where it does not fit."""
+        queue = self._queues[item.lane]
+        other = queue.next() if queue.combines else None
+        return queue.take() if other is not None and fits(other) else None
 
     def put_back(self, item: Item, others: Sequence[Item]) -> None:
         """These wait behind the item again, before all others."""

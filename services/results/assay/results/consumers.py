@@ -1,6 +1,7 @@
 """Kafka entry point: one consumer for both lanes, the analyses and the analyzers."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import structlog
 from faststream.kafka import KafkaBroker
@@ -8,9 +9,8 @@ from faststream.kafka import KafkaBroker
 from assay.contracts import EVENTS, AnalyzerRegistered, event_type
 from assay.contracts.topics import ANALYSES, ANALYZERS, FILES, FILES_BULK
 from assay.results import metrics
-from assay.results.errors import PositionTakenError
 from assay.results.positions import Positions
-from assay.results.recording import FileNews, Read
+from assay.results.recording import FileNews, Read, Slice
 from assay.results.service import RunService
 from assay.shared import consuming, database
 from assay.shared.consuming import Delivery, GivingWay, Lane, Ordering, ParallelConsumer
@@ -20,13 +20,14 @@ log = structlog.get_logger(__name__)
 
 GROUP = "assay.results"
 TOPICS = (FILES.name, FILES_BULK.name, ANALYSES.name, ANALYZERS.name)
-MAX_BATCH = 200
+MAX_BATCH = 1000
+"""Of several partitions together: a transaction costs as much as fifty records."""
 BUFFER_RECORDS = 20_000
 """So that each of 48 partitions may have two batches waiting."""
 BUFFER_BYTES = 64 << 20
 LANES = {
-    FILES.name: Lane(weight=8),
-    ANALYSES.name: Lane(weight=8, waited_for=False),
+    FILES.name: Lane(weight=8, combines=True),
+    ANALYSES.name: Lane(weight=8, combines=True, waited_for=False),
     ANALYZERS.name: Lane(weight=8, waited_for=False),
     FILES_BULK.name: Lane(weight=1, share=0.25, gives_way=True),
 }
@@ -50,17 +51,16 @@ def build_consumer(
 
     async def on_batch(batch: Sequence[Delivery]) -> None:
         """Write records. Redelivery is safe: the position says what is written already."""
-        topic, partition = batch[0].topic, batch[0].partition
-        topic_id = positions.topic_ids[topic]
-        assert topic_id is not None  # set before the first record of an assignment is taken
-        reads = [_read(each) for each in batch]
-        try:
-            late = await service.record(reads, topic=topic, partition=partition, topic_id=topic_id)
-        except PositionTakenError:
-            late = len(batch)
-        if late:
-            metrics.ALREADY_RECORDED.labels(topic=topic).inc(late)
-            log.info("already_recorded", topic=topic, partition=partition, offset=batch[0].offset, records=late)
+        slices = []
+        for (topic, partition), some in groupby(batch, lambda each: (each.topic, each.partition)):
+            topic_id = positions.topic_ids[topic]
+            assert topic_id is not None  # set before the first record of an assignment is taken
+            slices.append(Slice(topic, partition, topic_id, [_read(each) for each in some]))
+        for each, late in zip(slices, await service.record(slices), strict=True):
+            if late:
+                metrics.ALREADY_RECORDED.labels(topic=each.topic).inc(late)
+                where = {"topic": each.topic, "partition": each.partition, "offset": each.reads[0].offset}
+                log.info("already_recorded", **where, records=late)
 
     return ParallelConsumer(
         broker,

@@ -44,7 +44,3 @@ class BearerNeededError(Problem):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, headers={"WWW-Authenticate": 'Bearer realm="assay"'})
-
-
-class PositionTakenError(Exception):
-    """Another member of the group has already written what this record says; this transaction is rolled back."""

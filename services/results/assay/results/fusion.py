@@ -38,8 +38,11 @@ Science 1(1), 1986 (logarithmic pools); Satopää et al., "Combining multiple pr
 model", International Journal of Forecasting 30(2), 2014 (pooling in log-odds). The constants are choices, not fits.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from assay.contracts import Evidence, MissingAnalysis, Report, Verdict
 from assay.contracts.verdicts import INCONCLUSIVE, NO_FINDINGS, NOT_APPLICABLE
@@ -53,6 +56,8 @@ PRIOR = 0.5
 EVIDENCE_SHOWN = 40
 EVIDENCE_BYTES = 96 * 1024
 """All evidence of a report together, so that its event stays far below 256 KiB."""
+
+_EVIDENCE = TypeAdapter(tuple[Evidence, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,24 +131,30 @@ def _evidence(outcomes: Sequence[Outcome], inside: Inside) -> tuple[Evidence, ..
 
     Evidence in a file inside names that file, however deep it lies.
     """
-    found: list[Evidence] = []
+    found: list[dict[str, Any]] = []
     for outcome in outcomes:
         if outcome.verdict is None:
             continue
         counts = outcome.verdict.label not in ("inconclusive", "not_applicable")
         for each in outcome.verdict.evidence:
             where = {**(each.where or {}), "analyzer": outcome.analyzer}
-            found.append(Evidence(text=each.text, weight=each.weight if counts else 0.0, where=where))
+            found.append({"text": each.text, "weight": each.weight if counts else 0.0, "where": where})
     for child in inside.reports:
         for each in child.report.evidence:
             where = {"derived_file_id": str(child.file_id), **(each.where or {})}
-            found.append(Evidence(text=each.text, weight=each.weight, where=where))
-    found.sort(key=lambda each: -abs(each.weight))  # stable: equals stay in the order of their analyzers
-    shown: list[Evidence] = []
+            found.append({"text": each.text, "weight": each.weight, "where": where})
+    found.sort(key=_strength)  # stable: equals stay in the order of their analyzers
+    shown = _EVIDENCE.validate_python(found[:EVIDENCE_SHOWN])
+    if len(_EVIDENCE.dump_json(shown)) <= EVIDENCE_BYTES:
+        return shown
     room = EVIDENCE_BYTES
-    for each in found[:EVIDENCE_SHOWN]:
+    for number, each in enumerate(shown):
         room -= len(each.model_dump_json())
         if room < 0:
-            break
-        shown.append(each)
-    return tuple(shown)
+            return shown[:number]
+    return shown
+
+
+def _strength(evidence: Mapping[str, Any]) -> float:
+    weight: float = evidence["weight"]
+    return -abs(weight)

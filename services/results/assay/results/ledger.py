@@ -8,22 +8,20 @@ found inside of those that may be deleted. Where that has grown until the locks 
 them are taken anew. Whoever has a row of `positions` locked took it before, and has no other.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from assay.results import statements
+from assay.results import rows, statements
 from assay.results.domain import TERMINAL
-from assay.results.statements import rows_of
-from assay.results.tables import Analysis, Base, File, Run
+from assay.results.rows import AnalysisRow, FileRow, Row, RunRow, Table
 from assay.shared.database import Driver
 
 AnalysisKey = tuple[UUID, str]
 """Run and analyzer."""
 FEW_RUNS = 8
 """Of so many, whole analyses are read at once: a lone upload's events come one by one, each waiting for each answer."""
-Row = TypeVar("Row", File, Run, Analysis)
 
 
 class FilesMissingError(Exception):
@@ -53,12 +51,13 @@ class Ledger:
         self._locked = locked
         self._deleted: set[UUID] = set()
         self._forgotten: set[UUID] = set()
-        self._files: dict[UUID, File] = {}
-        self._runs: dict[UUID, Run] = {}
-        self._runs_of: dict[UUID, dict[UUID, Run]] = {}
-        self._analyses: dict[AnalysisKey, Analysis] = {}
-        self._of_run: dict[UUID, dict[str, Analysis | str]] = {}
-        self._before: dict[Base, tuple[Any, ...]] = {}
+        self._files: dict[UUID, FileRow] = {}
+        self._runs: dict[UUID, RunRow] = {}
+        self._runs_of: dict[UUID, dict[UUID, RunRow]] = {}
+        self._analyses: dict[AnalysisKey, AnalysisRow] = {}
+        self._of_run: dict[UUID, dict[str, AnalysisRow | str]] = {}
+        self._before: dict[FileRow | RunRow | AnalysisRow, tuple[Any, ...]] = {}
+        """Rows that are in the database, with their values there. Nobody else adds any while we hold the locks."""
 
     # Reading.
     @classmethod
@@ -75,17 +74,18 @@ class Ledger:
 
     async def _read(self, wanted: Wanted) -> None:
         driver, ids = self._driver, list(self._locked)
-        self._deleted.update(await _ids(driver, statements.DELETED, ids))
-        for file in self._known(File, await driver.fetch(statements.FILES, ids)):
+        records = await driver.fetch(statements.KNOWN_FILES, ids)
+        self._deleted.update(file_id for file_id, is_deleted, *_ in records if is_deleted)
+        for file in self._known(rows.FILES, _files(records)):
             self._files[file.file_id] = file
-        for run in self._known(Run, await driver.fetch(statements.RUNS, ids)):
+        for run in self._known(rows.RUNS, await driver.fetch(statements.KNOWN_RUNS, ids)):
             self._keep_run(run)
         runs = {run.run_id for run in self._runs.values() if run.completed_at is None} | wanted.run_ids
         runs &= self._runs.keys()
         if not runs:
             return
         if len(runs) <= FEW_RUNS:
-            for analysis in self._known(Analysis, await driver.fetch(statements.ANALYSES_OF_RUNS, list(runs))):
+            for analysis in self._known(rows.ANALYSES, await driver.fetch(statements.KNOWN_ANALYSES, list(runs))):
                 self._keep_analysis(analysis)
             return
         # Of those that are not spoken of, only how they stand: the rest of the row is read where a report needs it.
@@ -100,7 +100,7 @@ class Ledger:
         if not concerned <= self._locked:
             raise FilesMissingError(concerned | self._locked)
 
-    async def read_whole(self, runs: Iterable[Run]) -> None:
+    async def read_whole(self, runs: Iterable[RunRow]) -> None:
         """Read all of the analyses of these runs."""
         await self._read_analyses(
             [
@@ -115,20 +115,19 @@ class Ledger:
         if not keys:
             return
         run_ids, names = zip(*keys, strict=True)
-        for analysis in self._known(Analysis, await self._driver.fetch(statements.ANALYSES, run_ids, names)):
+        for analysis in self._known(rows.ANALYSES, await self._driver.fetch(statements.SOME_ANALYSES, run_ids, names)):
             self._keep_analysis(analysis)
 
-    def _known(self, table: type[Row], rows: Iterable[Mapping[str, Any]]) -> list[Row]:
-        of = rows_of(table)
-        known = of.objects(rows)
-        self._before.update((each, of.values(each)) for each in known)
+    def _known(self, table: Table[Row], records: Iterable[Iterable[Any]]) -> list[Row]:
+        known = [table.of(record) for record in records]
+        self._before.update((each, table.values(each)) for each in known)
         return known
 
-    def _keep_run(self, run: Run) -> None:
+    def _keep_run(self, run: RunRow) -> None:
         self._runs[run.run_id] = run
         self._runs_of.setdefault(run.file_id, {})[run.run_id] = run
 
-    def _keep_analysis(self, analysis: Analysis) -> None:
+    def _keep_analysis(self, analysis: AnalysisRow) -> None:
         self._analyses[analysis.run_id, analysis.analyzer] = analysis
         self._of_run.setdefault(analysis.run_id, {})[analysis.analyzer] = analysis
 
@@ -136,57 +135,49 @@ class Ledger:
     def is_deleted(self, file_id: UUID) -> bool:
         return file_id in self._deleted
 
-    def known_file(self, file_id: UUID) -> File | None:
+    def known_file(self, file_id: UUID) -> FileRow | None:
         """The file; None where nothing was heard of it."""
         return self._files.get(file_id)
 
-    def file(self, file_id: UUID, owner_id: str) -> File:
+    def file(self, file_id: UUID, owner_id: str) -> FileRow:
         """The file, made where it is missing."""
         file = self._files.get(file_id)
         if file is None:
-            file = self._files[file_id] = File(file_id=file_id, owner_id=owner_id, status="queued")
+            file = self._files[file_id] = FileRow(file_id, owner_id)
         return file
 
-    def run(self, run_id: UUID, file_id: UUID, owner_id: str) -> Run:
+    def run(self, run_id: UUID, file_id: UUID, owner_id: str) -> RunRow:
         """The run, made where it is missing."""
         run = self._runs.get(run_id)
         if run is None:
-            run = Run(run_id=run_id, file_id=file_id, owner_id=owner_id, status="queued")
+            run = RunRow(run_id, file_id, owner_id)
             self._keep_run(run)
         return run
 
-    def known_run(self, run_id: UUID) -> Run | None:
+    def known_run(self, run_id: UUID) -> RunRow | None:
         """The run; None where nothing was heard of it, or its file is gone."""
         return self._runs.get(run_id)
 
-    def analysis(self, run: Run, analyzer: str) -> Analysis:
+    def analysis(self, run: RunRow, analyzer: str) -> AnalysisRow:
         """One of the analyses that were asked for, made where it is missing."""
         analysis = self._analyses.get((run.run_id, analyzer))
         if analysis is None:
-            analysis = Analysis(
-                run_id=run.run_id,
-                analyzer=analyzer,
-                file_id=run.file_id,
-                owner_id=run.owner_id,
-                status="queued",
-                attempt=0,
-                sequence=0,
-                fraction=0.0,
-                artifacts_follow=False,
-            )
+            analysis = AnalysisRow(run.run_id, analyzer, run.file_id, run.owner_id)
             self._keep_analysis(analysis)
         return analysis
 
-    def known_analysis(self, run_id: UUID, analyzer: str) -> Analysis | None:
+    def known_analysis(self, run_id: UUID, analyzer: str) -> AnalysisRow | None:
         """The analysis; None where nothing was heard of it."""
         return self._analyses.get((run_id, analyzer))
 
-    def statuses(self, run: Run) -> dict[str, str]:
-        """How all analyses of a run stand, by analyzer."""
-        known = self._of_run.get(run.run_id, {})
-        return {name: each if isinstance(each, str) else each.status for name, each in known.items()}
+    def has_begun(self, run: RunRow) -> bool:
+        """True where anything was heard of any of its analyses."""
+        for each in self._of_run.get(run.run_id, {}).values():
+            if (each if isinstance(each, str) else each.status) != "queued":
+                return True
+        return False
 
-    def has_heard_all(self, run: Run) -> bool:
+    def has_heard_all(self, run: RunRow) -> bool:
         """True where the plan is known and each of its analyses has ended."""
         if run.plan is None or run.requested_at is None or run.run_number is None:
             return False
@@ -197,19 +188,19 @@ class Ledger:
             if (each := known.get(name)) is not None
         )
 
-    def analyses(self, run: Run) -> Sequence[Analysis]:
+    def analyses(self, run: RunRow) -> Sequence[AnalysisRow]:
         """All of a run that was `read_whole`, by analyzer."""
         known = self._of_run.get(run.run_id, {})
         return [each for _, each in sorted(known.items()) if not isinstance(each, str)]
 
-    def newest_run(self, file_id: UUID) -> Run | None:
+    def newest_run(self, file_id: UUID) -> RunRow | None:
         """The run with the highest number; one whose request we have not read comes after all others."""
         runs = self._runs_of.get(file_id)
         if not runs:
             return None
         return max(runs.values(), key=lambda each: (each.run_number is not None, each.run_number or 0, each.run_id))
 
-    def open_runs(self, file_id: UUID) -> Sequence[Run]:
+    def open_runs(self, file_id: UUID) -> Sequence[RunRow]:
         """The runs of a file that have no report yet, by id."""
         runs = self._runs_of.get(file_id, {})
         return [runs[each] for each in sorted(runs) if runs[each].completed_at is None]
@@ -243,10 +234,11 @@ class Ledger:
             elif (file := self._files.get(file_id)) is not None and file.derived_run_id is not None:
                 ends.note(file, self._runs.get(file.derived_run_id))
         if elsewhere:
-            ends.over.update(await _ids(self._driver, statements.DELETED, elsewhere))
-            files = rows_of(File).objects(await self._driver.fetch(statements.FILES, list(elsewhere)))
+            records = await self._driver.fetch(statements.KNOWN_FILES, list(elsewhere))
+            ends.over.update(file_id for file_id, is_deleted, *_ in records if is_deleted)
+            files = [rows.FILES.of(each) for each in _files(records)]
             begun = [file.derived_run_id for file in files if file.derived_run_id is not None]
-            ended = rows_of(Run).objects(await self._driver.fetch(statements.RUNS_BY_ID, begun))
+            ended = [rows.RUNS.of(each) for each in await self._driver.fetch(statements.RUNS_BEGUN, begun)]
             runs = {run.run_id: run for run in ended}
             for file in files:
                 if file.derived_run_id is not None:
@@ -260,15 +252,21 @@ class Ledger:
             gone = sorted(self._forgotten)
             for statement in statements.FORGET:
                 await self._driver.execute(statement, gone)
-        await self._upsert(File, self._files.values())
-        await self._upsert(Run, self._runs.values())
-        await self._upsert(Analysis, self._analyses.values())
+        await self._write(rows.FILES, self._files.values())
+        await self._write(rows.RUNS, self._runs.values())
+        await self._write(rows.ANALYSES, self._analyses.values())
 
-    async def _upsert(self, table: type[Base], rows: Iterable[Base]) -> None:
-        of = rows_of(table)
-        changed = [values for row in rows if (values := of.values(row)) != self._before.get(row)]
-        if changed:
-            await self._driver.executemany(of.upsert, [of.parameters(values) for values in changed])
+    async def _write(self, table: Table[Row], known: Iterable[Row]) -> None:
+        new, changed = [], []
+        for row in known:
+            values = table.values(row)
+            before = self._before.get(row)
+            if before is None:
+                new.append(values)
+            elif values != before:
+                changed.append(values)
+        await table.insert(self._driver, new)
+        await table.update(self._driver, changed)
 
 
 class Ends:
@@ -276,10 +274,10 @@ class Ends:
 
     def __init__(self) -> None:
         self.over: set[UUID] = set()
-        self.runs: dict[UUID, tuple[File, Run]] = {}
+        self.runs: dict[UUID, tuple[FileRow, RunRow]] = {}
         """Those with a report."""
 
-    def note(self, file: File, run: Run | None) -> None:
+    def note(self, file: FileRow, run: RunRow | None) -> None:
         """Take up how a file stands."""
         if run is None or run.completed_at is None:
             return
@@ -290,6 +288,11 @@ class Ends:
 
 async def _ids(driver: Driver, statement: str, file_ids: Iterable[UUID]) -> set[UUID]:
     return {row[0] for row in await driver.fetch(statement, list(file_ids))}
+
+
+def _files(records: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
+    """The columns of the files that there are, of what `statements.KNOWN_FILES` tells."""
+    return [known for _, _, *known in records if known[0] is not None]
 
 
 async def _inside(driver: Driver, file_ids: set[UUID]) -> set[UUID]:

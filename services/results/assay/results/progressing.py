@@ -9,24 +9,24 @@ from assay.contracts import (
     Verdict,
 )
 from assay.contracts.analyses import AnalysisEvent
-from assay.results.domain import is_news, storable, storable_body
-from assay.results.tables import Analysis
+from assay.results.domain import is_news, storable, storable_json
+from assay.results.rows import AnalysisRow
 
 
-def apply(analysis: Analysis, event: AnalysisEvent) -> None:
+def apply(analysis: AnalysisRow, event: AnalysisEvent) -> None:
     """Take up news of an analysis that has not ended."""
     match event:
+        case AnalysisCompleted():
+            _complete(analysis, event)
         case AnalysisStarted():
             _start(analysis, event)
         case AnalysisProgressed():
             _progress(analysis, event)
-        case AnalysisCompleted():
-            _complete(analysis, event)
         case AnalysisFailed():
             _fail(analysis, event)
 
 
-def _start(analysis: Analysis, event: AnalysisStarted) -> None:
+def _start(analysis: AnalysisRow, event: AnalysisStarted) -> None:
     if event.attempt < analysis.attempt:
         return
     if event.attempt > analysis.attempt:
@@ -39,7 +39,7 @@ def _start(analysis: Analysis, event: AnalysisStarted) -> None:
     analysis.started_at = analysis.started_at or event.occurred_at
 
 
-def _progress(analysis: Analysis, event: AnalysisProgressed) -> None:
+def _progress(analysis: AnalysisRow, event: AnalysisProgressed) -> None:
     if not is_news(event.attempt, event.sequence, known_attempt=analysis.attempt, known_sequence=analysis.sequence):
         return
     if event.attempt > analysis.attempt:
@@ -50,7 +50,7 @@ def _progress(analysis: Analysis, event: AnalysisProgressed) -> None:
     analysis.fraction = max(analysis.fraction, event.fraction)
 
 
-def _complete(analysis: Analysis, event: AnalysisCompleted) -> None:
+def _complete(analysis: AnalysisRow, event: AnalysisCompleted) -> None:
     verdict = event.verdict
     analysis.status = "completed"
     analysis.version = event.version
@@ -61,22 +61,26 @@ def _complete(analysis: Analysis, event: AnalysisCompleted) -> None:
     analysis.duration_ms = event.duration_ms
     analysis.label, analysis.claim = verdict.label, verdict.claim
     analysis.score, analysis.confidence = verdict.score, verdict.confidence
-    analysis.verdict = storable_body(verdict)
+    text = verdict.model_dump_json()
+    analysis.verdict = storable_json(text)
+    # What was changed is read again, so that a report says the same whether it is made now or from the table.
+    analysis.heard = verdict if analysis.verdict is text else None
     analysis.artifacts_follow = event.artifacts_follow
     analysis.derived = list(event.derived)
 
 
-def explain(analysis: Analysis, event: AnalysisExplained) -> None:
+def explain(analysis: AnalysisRow, event: AnalysisExplained) -> None:
     """Take up the artifacts that follow a verdict."""
     named = {each.name for each in event.artifacts}
-    verdict = Verdict.model_validate(analysis.verdict)
+    assert analysis.verdict is not None
+    verdict = Verdict.model_validate_json(analysis.verdict)
     kept = [each for each in verdict.artifacts if each.name not in named]
     whole = verdict.model_copy(update={"artifacts": (*kept, *event.artifacts)})
-    analysis.verdict = storable_body(whole)
+    analysis.verdict, analysis.heard = storable_json(whole.model_dump_json()), None
     analysis.artifacts_follow = False
 
 
-def _fail(analysis: Analysis, event: AnalysisFailed) -> None:
+def _fail(analysis: AnalysisRow, event: AnalysisFailed) -> None:
     analysis.status = "failed"
     analysis.version = event.version or analysis.version
     analysis.attempt = max(event.attempt, analysis.attempt)

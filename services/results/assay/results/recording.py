@@ -4,9 +4,11 @@ No event concludes anything by itself. It notes which runs it concerns; they are
 batch are taken up.
 """
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -24,7 +26,7 @@ from assay.contracts.topics import VERDICTS
 from assay.results import progressing
 from assay.results.domain import TERMINAL, storable
 from assay.results.ledger import Ledger, Wanted
-from assay.results.tables import Run
+from assay.results.rows import FileRow, RunRow
 from assay.shared.outbox import Outgoing
 
 log = structlog.get_logger(__name__)
@@ -45,6 +47,16 @@ class Read:
     key: str = ""
     tombstone: bool = False
     in_trace: InTrace = nullcontext
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Records of one partition, one or more, in their order."""
+
+    topic: str
+    partition: int
+    topic_id: UUID
+    reads: Sequence[Read]
 
 
 def wanted(events: Iterable[FileNews]) -> Wanted:
@@ -103,7 +115,7 @@ class Recording:
             case AnalysisEvent():
                 self._analysis(event)
 
-    def _concern(self, run: Run) -> None:
+    def _concern(self, run: RunRow) -> None:
         self.concerned[run.run_id] = self._in_trace
 
     def _concern_parent(self, parent_id: UUID | None) -> None:
@@ -118,7 +130,7 @@ class Recording:
         file.size = event.size
         file.sha256 = event.sha256
         file.created_at = event.occurred_at
-        file.user_metadata = storable(event.metadata)
+        _describe(file, event.metadata)
 
     def _derive(self, event: FileDerived) -> None:
         if self._ledger.is_deleted(event.parent_file_id):
@@ -181,3 +193,10 @@ class Recording:
         analysis = self._ledger.known_analysis(event.run_id, event.analyzer)
         if analysis is not None and analysis.artifacts_follow:
             progressing.explain(analysis, event)
+
+
+def _describe(file: FileRow, metadata: Mapping[str, Any]) -> None:
+    """What its owner says of it. PostgreSQL gives JSON back in other words: the same is no change."""
+    said = storable(metadata)
+    if file.metadata is None or json.loads(file.metadata) != said:
+        file.metadata = json.dumps(said)

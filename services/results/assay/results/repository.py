@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from assay.contracts import AnalyzerManifest
-from assay.results.errors import PositionTakenError
+from assay.results.recording import Read, Slice
 from assay.shared.database import Driver
 
 _ADVANCE = """
@@ -13,8 +13,19 @@ _ADVANCE = """
     WHERE topic = $1 AND partition = $2 AND topic_id = $3 AND next_offset <= $5
     RETURNING next_offset
 """
-_STANDS = "SELECT next_offset FROM positions WHERE topic = $1 AND partition = $2 AND topic_id = $3 FOR UPDATE"
-_SET = "UPDATE positions SET next_offset = $4 WHERE topic = $1 AND partition = $2 AND topic_id = $3"
+# In one order, so that two members which believe that they hold the same partitions wait for each other in no circle.
+_STAND = """
+    SELECT topic, partition, next_offset
+    FROM positions AS standing
+    JOIN unnest($1::text[], $2::int[], $3::uuid[]) AS mine (topic, partition, topic_id)
+    USING (topic, partition, topic_id)
+    ORDER BY topic, partition FOR UPDATE OF standing
+"""
+_SET = """
+    UPDATE positions SET next_offset = mine.next_offset
+    FROM unnest($1::text[], $2::int[], $3::bigint[]) AS mine (topic, partition, next_offset)
+    WHERE positions.topic = mine.topic AND positions.partition = mine.partition
+"""
 _REGISTER = """
     INSERT INTO analyzers (name, manifest, registered_at) VALUES ($1, $2, $3)
     ON CONFLICT (name) DO UPDATE SET manifest = excluded.manifest, registered_at = excluded.registered_at
@@ -33,20 +44,32 @@ class Repository:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
 
-    async def advance(self, topic: str, partition: int, topic_id: UUID, first: int, last: int) -> int:
-        """Say that the tables reflect the records from `first` to `last`. Returns the first one that is new to them.
+    async def advance(self, slices: Sequence[Slice]) -> Sequence[Sequence[Read]]:
+        """Say that the tables reflect these records. Returns those of each slice that are new to them.
 
-        Raises PositionTakenError where all are in the tables already, or where the topic is another one than we read.
+        None of a slice is where another member has written it all, or where the topic is another one than was read.
         """
-        mine = (topic, partition, topic_id)
-        if await self._driver.fetchval(_ADVANCE, *mine, last + 1, first) is not None:
-            return first
-        # Another member has written some of them, or all. It is locked now, so nobody else moves it meanwhile.
-        stands: int | None = await self._driver.fetchval(_STANDS, *mine)
-        if stands is None or stands > last:
-            raise PositionTakenError(f"{topic}/{partition}/{first}-{last}")
-        await self._driver.execute(_SET, *mine, last + 1)
-        return stands
+        if len(slices) == 1:
+            [only] = slices
+            first, last = only.reads[0].offset, only.reads[-1].offset
+            mine = (only.topic, only.partition, only.topic_id)
+            if await self._driver.fetchval(_ADVANCE, *mine, last + 1, first) is not None:
+                return [only.reads]
+        # More than one, or another member has written some. They are locked now, so nobody else moves them meanwhile.
+        partitions = [(each.topic, each.partition, each.topic_id) for each in slices]
+        found = await self._driver.fetch(_STAND, *zip(*partitions, strict=True))
+        stands: dict[tuple[str, int], int] = {(topic, partition): begin for topic, partition, begin in found}
+        new: list[Sequence[Read]] = []
+        moved: list[tuple[str, int, int]] = []
+        for each in slices:
+            begin = stands.get((each.topic, each.partition))
+            reads = [] if begin is None else [read for read in each.reads if read.offset >= begin]
+            new.append(reads)
+            if reads:
+                moved.append((each.topic, each.partition, reads[-1].offset + 1))
+        if moved:
+            await self._driver.execute(_SET, *zip(*moved, strict=True))
+        return new
 
     async def register(self, manifest: AnalyzerManifest, at: datetime) -> None:
         """Note what an analyzer says of itself; the time is that of this version's registration."""

@@ -13,10 +13,10 @@ from assay.results import metrics
 from assay.results.arrivals import Arrivals
 from assay.results.domain import TERMINAL, TIMED_OUT
 from assay.results.ledger import FilesMissingError, Ledger, Wanted
-from assay.results.recording import FileNews, Read, Recording, wanted
+from assay.results.recording import FileNews, InTrace, Read, Recording, Slice, wanted
 from assay.results.repository import Repository
+from assay.results.rows import RunRow
 from assay.results.settling import Settling
-from assay.results.tables import Run
 from assay.shared.database import Driver, DriverTransaction
 from assay.shared.outbox import Outbox, Outgoing
 
@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 SWEEP_AGAIN_AFTER = timedelta(seconds=60)
 SWEEP_BATCH = 100
+NAMED_IN_LOG = 8
 TIMED_OUT_TEXT = "No verdict came before the run's deadline. Request a new run once the analyzer is at work."
 
 
@@ -35,24 +36,24 @@ class RunService:
         self._outbox = outbox
         self._arrivals = arrivals
 
-    async def record(self, reads: Sequence[Read], *, topic: str, partition: int, topic_id: UUID) -> int:
-        """Write what records of one partition say, in their order, and that they were read, in one transaction.
+    async def record(self, slices: Sequence[Slice]) -> Sequence[int]:
+        """Write what records say, those of a partition in their order, and that they were read, in one transaction.
 
-        Returns how many of them another member had written before: of these nothing is written again.
-        Raises PositionTakenError where it had written them all; nothing is written then.
+        slices: of several partitions of one topic. Returns how many of each another member had written before: of these
+        nothing is written again.
         """
-        late = 0
+        new: Sequence[Sequence[Read]] = ()
+        concluded: Sequence[tuple[RunRow, InTrace]] = ()
 
         async def work(driver: Driver, more: frozenset[UUID]) -> None:
-            nonlocal late
+            nonlocal new, concluded
             repository = Repository(driver)
-            begin = await repository.advance(topic, partition, topic_id, reads[0].offset, reads[-1].offset)
-            new = [each for each in reads if each.offset >= begin]
-            late = len(reads) - len(new)
-            if topic == ANALYZERS.name:
-                await self._record_analyzers(repository, new)
+            new = await repository.advance(slices)
+            reads = [read for each in new for read in each]
+            if slices[0].topic == ANALYZERS.name:
+                await self._record_analyzers(repository, reads)
                 return
-            news = [(each.event, each.in_trace) for each in new if isinstance(each.event, FileNews)]
+            news = [(each.event, each.in_trace) for each in reads if isinstance(each.event, FileNews)]
             if not news:
                 return
             ledger = await Ledger.open(driver, wanted(event for event, _ in news), more)
@@ -60,13 +61,18 @@ class RunService:
             recording = Recording(ledger, outgoing)
             for event, in_trace in news:
                 recording.record(event, in_trace)
-            await Settling(ledger, outgoing).settle(recording.concerned)
+            settling = Settling(ledger, outgoing)
+            await settling.settle(recording.concerned)
             await ledger.write()
             await outgoing.write(driver)
+            concluded = settling.concluded
 
         await self._locking(work)
-        self._arrivals.written(each.event.file_id for each in reads if isinstance(each.event, FileNews))
-        return late
+        _log(concluded)
+        self._arrivals.written(
+            read.event.file_id for reads in new for read in reads if isinstance(read.event, FileNews)
+        )
+        return [len(each.reads) - len(reads) for each, reads in zip(slices, new, strict=True)]
 
     async def _locking(self, work: Callable[[Driver, frozenset[UUID]], Awaitable[None]]) -> None:
         """Run the work in a transaction; in another one where it is about more files than were known before."""
@@ -116,7 +122,7 @@ class RunService:
             await self._locking(work)
         return swept
 
-    async def _give_up(self, ledger: Ledger, outgoing: Outgoing, run: Run, now: datetime) -> None:
+    async def _give_up(self, ledger: Ledger, outgoing: Outgoing, run: RunRow, now: datetime) -> None:
         assert run.plan is not None and run.deadline is not None
         run.swept_at = now
         await ledger.read_whole([run])
@@ -139,4 +145,17 @@ class RunService:
             metrics.ANALYSES_TIMED_OUT.labels(analyzer=name).inc()
         log.info("run_past_deadline", run_id=str(run.run_id), missing=missing)
         if not missing:
-            await Settling(ledger, outgoing).settle({run.run_id: nullcontext})
+            settling = Settling(ledger, outgoing)
+            await settling.settle({run.run_id: nullcontext})
+            _log(settling.concluded)
+
+
+def _log(concluded: Sequence[tuple[RunRow, InTrace]]) -> None:
+    """Say which runs have a report now; where a backlog is written down, how many."""
+    if len(concluded) > NAMED_IN_LOG:
+        log.info("runs_concluded", runs=len(concluded))
+        return
+    for run, in_trace in concluded:
+        run_id, file_id = str(run.run_id), str(run.file_id)
+        with in_trace():
+            log.info("run_concluded", file_id=file_id, run_id=run_id, status=run.status, label=run.label)

@@ -3,18 +3,14 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-import structlog
-
 from assay.contracts import Report, RunCompleted, Verdict
 from assay.results import fusion, metrics
-from assay.results.domain import final_status, latest, storable_body
+from assay.results.domain import final_status, latest, storable_json
 from assay.results.inside import DerivedReport, Inside, Unfinished
 from assay.results.ledger import Ends, Ledger
 from assay.results.recording import InTrace
-from assay.results.tables import Analysis, File, Run
+from assay.results.rows import AnalysisRow, FileRow, RunRow
 from assay.shared.outbox import Outgoing
-
-log = structlog.get_logger(__name__)
 
 
 class Settling:
@@ -23,6 +19,8 @@ class Settling:
     def __init__(self, ledger: Ledger, outgoing: Outgoing) -> None:
         self._ledger = ledger
         self._outgoing = outgoing
+        self.concluded: list[tuple[RunRow, InTrace]] = []
+        """Runs whose report was made, each with its trace."""
 
     async def settle(self, concerned: Mapping[UUID, InTrace]) -> None:
         """concerned: runs of locked files, each with the trace that its report belongs to."""
@@ -41,14 +39,14 @@ class Settling:
                 if derived is not None and (ends.over.issuperset(derived) or run.swept_at is not None):
                     with concerned[run.run_id]():
                         self._conclude(run, planned[run.run_id], derived, ends)
+                    self.concluded.append((run, concerned[run.run_id]))
                 else:
-                    has_begun = any(each != "queued" for each in self._ledger.statuses(run).values())
-                    run.status = "running" if has_begun else "queued"
+                    run.status = "running" if self._ledger.has_begun(run) else "queued"
             for run in runs:
                 self._show_newest_run(run)
             concerned = self._above(runs, concerned)
 
-    def _above(self, runs: Sequence[Run], concerned: Mapping[UUID, InTrace]) -> Mapping[UUID, InTrace]:
+    def _above(self, runs: Sequence[RunRow], concerned: Mapping[UUID, InTrace]) -> Mapping[UUID, InTrace]:
         """The runs that may have waited for these. Locks are held already, see `ledger`.
 
         Any open run of the parent may name the file, not only the one that found it: a verdict may be reused.
@@ -61,7 +59,7 @@ class Settling:
                     above[each.run_id] = concerned[run.run_id]
         return above
 
-    def _conclude(self, run: Run, planned: Sequence[Analysis], derived: Mapping[UUID, str], ends: Ends) -> None:
+    def _conclude(self, run: RunRow, planned: Sequence[AnalysisRow], derived: Mapping[UUID, str], ends: Ends) -> None:
         assert run.plan is not None and run.requested_at is not None and run.run_number is not None
         unfinished = {each: name for each, name in derived.items() if each not in ends.over}
         children = [ends.runs[each] for each in sorted(derived) if each in ends.runs]
@@ -71,7 +69,7 @@ class Settling:
         status = final_status((each.status for each in planned), all_inside=all_inside)
         run.status = status
         run.label, run.score = report.label, report.score
-        run.report = storable_body(report)
+        run.report = storable_json(report.model_dump_json())
         times = [*(each.completed_at for each in planned), *(child.completed_at for _, child in children)]
         if unfinished:
             times.append(run.deadline)
@@ -94,9 +92,8 @@ class Settling:
         )
         metrics.RUNS_CONCLUDED.labels(status=status, label=report.label).inc()
         metrics.RUN_SECONDS.observe(max(0.0, (run.completed_at - run.requested_at).total_seconds()))
-        log.info("run_concluded", file_id=str(run.file_id), run_id=str(run.run_id), status=status, label=report.label)
 
-    def _show_newest_run(self, run: Run) -> None:
+    def _show_newest_run(self, run: RunRow) -> None:
         file = self._ledger.file(run.file_id, run.owner_id)
         newest = self._ledger.newest_run(run.file_id)
         if newest is not None:
@@ -104,16 +101,16 @@ class Settling:
             file.label, file.score = newest.label, newest.score
 
 
-def _planned(run: Run, analyses: Sequence[Analysis]) -> Sequence[Analysis]:
+def _planned(run: RunRow, analyses: Sequence[AnalysisRow]) -> Sequence[AnalysisRow]:
     return [each for each in analyses if each.analyzer in (run.plan or ())]
 
 
-def _finders(analyses: Sequence[Analysis]) -> dict[UUID, str]:
+def _finders(analyses: Sequence[AnalysisRow]) -> dict[UUID, str]:
     """Each file found inside, with the analyzer that names it; of several, the last."""
     return {each: analysis.analyzer for analysis in analyses for each in analysis.derived or ()}
 
 
-def _inside(children: Sequence[tuple[File, Run]], unfinished: Mapping[UUID, str]) -> Inside:
+def _inside(children: Sequence[tuple[FileRow, RunRow]], unfinished: Mapping[UUID, str]) -> Inside:
     """children: the derived files that were examined. unfinished: the others, with the analyzer that names each."""
     return Inside(
         reports=[
@@ -121,16 +118,19 @@ def _inside(children: Sequence[tuple[File, Run]], unfinished: Mapping[UUID, str]
                 file_id=file.file_id,
                 media_type=file.media_type or "unknown type",
                 derived_by=file.derived_by or "an analyzer",
-                report=Report.model_validate(run.report),
+                report=Report.model_validate_json(run.report),
                 status=run.status,
                 examined=bool(run.plan),
             )
             for file, run in children
+            if run.report is not None
         ],
         unfinished=[Unfinished(file_id, analyzer) for file_id, analyzer in unfinished.items()],
     )
 
 
-def _outcome(analysis: Analysis) -> fusion.Outcome:
-    verdict = Verdict.model_validate(analysis.verdict) if analysis.verdict is not None else None
+def _outcome(analysis: AnalysisRow) -> fusion.Outcome:
+    verdict = analysis.heard
+    if verdict is None and analysis.verdict is not None:
+        verdict = Verdict.model_validate_json(analysis.verdict)
     return fusion.Outcome(analysis.analyzer, verdict, analysis.error_code)

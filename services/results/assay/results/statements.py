@@ -1,24 +1,23 @@
-"""The statements that run for every record, as text for the driver.
+"""The statements that run for every record and every request, as text for the driver.
 
 They are the same few thousands of times a second; what SQLAlchemy spends on building one is more than PostgreSQL needs
 to answer it. Columns come from the ORM classes. Each list of ids is one parameter, so that a statement is the same, and
 stays prepared, for any number of them.
 """
 
-import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Table, inspect
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import inspect
 
-from assay.results.tables import Analysis, Base, DeletedFile, File, Run
+from assay.results import rows
+from assay.results.tables import Analysis, Base, DeletedFile, Feedback, File, Run
 
 Row = TypeVar("Row", bound=Base)
 
 
 class Rows(Generic[Row]):
-    """How one table's rows become objects, and objects rows."""
+    """How one table's rows become objects."""
 
     def __init__(self, table: type[Row]) -> None:
         self._table = table
@@ -26,38 +25,15 @@ class Rows(Generic[Row]):
         columns = [each.columns[0] for each in attributes]
         self._keys = [each.key for each in attributes]
         self._names = [each.key for each in columns]
-        self._bodies = [isinstance(each.type, JSONB) for each in columns]
-        core = cast("Table", table.__table__)
-        self.name = core.name
         self.columns = ", ".join(f'"{name}"' for name in self._names)
-        key = ", ".join(column.name for column in core.primary_key.columns)
-        numbers = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
-        rest = ", ".join(f'"{each.name}" = excluded."{each.name}"' for each in columns if not each.primary_key)
-        self.upsert = (
-            f"INSERT INTO {self.name} ({self.columns}) VALUES ({numbers}) ON CONFLICT ({key}) DO UPDATE SET {rest}"
-        )
 
     def columns_of(self, source: str) -> str:
         """The columns, of a table or a subquery by this name."""
         return ", ".join(f'{source}."{name}"' for name in self._names)
 
-    def objects(self, rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+    def objects(self, found: Iterable[Mapping[str, Any]]) -> list[Row]:
         """Objects of rows as they were read: these columns, and none or some behind them."""
-        return [self._table(**dict(zip(self._keys, row.values(), strict=False))) for row in rows]
-
-    def values(self, row: Base) -> tuple[Any, ...]:
-        """An object's values, in the order of the columns."""
-        known = row.__dict__
-        return tuple([known.get(key) for key in self._keys])
-
-    def parameters(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Values as the driver takes them."""
-        return tuple(
-            [
-                json.dumps(value) if is_body and value is not None else value
-                for value, is_body in zip(values, self._bodies, strict=True)
-            ]
-        )
+        return [self._table(**dict(zip(self._keys, row.values(), strict=False))) for row in found]
 
 
 _ROWS: dict[type[Base], Rows[Any]] = {table: Rows(table) for table in (File, Run, Analysis)}
@@ -68,16 +44,9 @@ def rows_of(table: type[Row]) -> Rows[Row]:
     return _ROWS[table]
 
 
-DELETED = f"SELECT file_id FROM {DeletedFile.__tablename__} WHERE file_id = ANY($1::uuid[])"
 FILES = f"SELECT {rows_of(File).columns} FROM files WHERE file_id = ANY($1::uuid[])"
-RUNS = f"SELECT {rows_of(Run).columns} FROM runs WHERE file_id = ANY($1::uuid[])"
 RUNS_BY_ID = f"SELECT {rows_of(Run).columns} FROM runs WHERE run_id = ANY($1::uuid[])"
 ANALYSES_OF_RUNS = f"SELECT {rows_of(Analysis).columns} FROM analyses WHERE run_id = ANY($1::uuid[])"
-STATUSES = "SELECT run_id, analyzer, status FROM analyses WHERE run_id = ANY($1::uuid[])"
-ANALYSES = f"""
-    SELECT {rows_of(Analysis).columns} FROM analyses
-    WHERE (run_id, analyzer) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
-"""
 
 # A lock's number is the random end of the id. Two files that share it wait for each other, no more. The sorted subquery
 # gives them in their order, and each is locked before the next one is given.
@@ -106,6 +75,57 @@ INSIDE = """
 """
 """The files that were found inside these, directly or not."""
 
+KNOWN_FILES = f"""
+    SELECT wanted.file_id, deleted.file_id IS NOT NULL, {rows.FILES.columns_of("known")}
+    FROM unnest($1::uuid[]) AS wanted (file_id)
+    LEFT JOIN {DeletedFile.__tablename__} AS deleted ON deleted.file_id = wanted.file_id
+    LEFT JOIN files AS known ON known.file_id = wanted.file_id
+"""
+"""Each of these files: its id, whether it was deleted, and its columns, null where there is no row."""
+
+KNOWN_RUNS = f"SELECT {rows.RUNS.columns_of('runs')} FROM runs WHERE file_id = ANY($1::uuid[])"
+RUNS_BEGUN = f"SELECT {rows.RUNS.columns_of('runs')} FROM runs WHERE run_id = ANY($1::uuid[])"
+STATUSES = "SELECT run_id, analyzer, status FROM analyses WHERE run_id = ANY($1::uuid[])"
+KNOWN_ANALYSES = f"SELECT {rows.ANALYSES.columns_of('analyses')} FROM analyses WHERE run_id = ANY($1::uuid[])"
+# Said twice, so that partitions without any of these runs are passed over.
+SOME_ANALYSES = f"""
+    SELECT {rows.ANALYSES.columns_of("analyses")} FROM analyses
+    WHERE run_id = ANY($1::uuid[]) AND (run_id, analyzer) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
+"""
+
+WHOLES = """
+    WITH RECURSIVE up AS (
+        SELECT file_id FROM unnest($1::uuid[]) AS file_id
+        UNION
+        SELECT file.parent_file_id FROM files AS file JOIN up ON file.file_id = up.file_id
+        WHERE file.parent_file_id IS NOT NULL
+    )
+    SELECT file_id, pg_advisory_xact_lock(number) FROM (
+        SELECT file_id, ('x' || right(replace(file_id::text, '-', ''), 16))::bit(64)::bigint AS number
+        FROM up ORDER BY number
+    ) AS sorted
+"""
+"""Wait until nobody else changes anything about these files and those that they were found in, directly or not, and
+tell which they are. The locks end with the transaction."""
+
+INSIDE = """
+    WITH RECURSIVE down AS (
+        SELECT file_id FROM files WHERE parent_file_id = ANY($1::uuid[])
+        UNION
+        SELECT child.file_id FROM files AS child JOIN down ON child.parent_file_id = down.file_id
+    )
+    SELECT file_id FROM down
+"""
+"""The files that were found inside these, directly or not."""
+
+KNOWN = f"""
+    SELECT wanted.file_id, deleted.file_id IS NOT NULL, {rows_of(File).columns_of("known")}
+    FROM unnest($1::uuid[]) AS wanted (file_id)
+    LEFT JOIN {DeletedFile.__tablename__} AS deleted ON deleted.file_id = wanted.file_id
+    LEFT JOIN files AS known ON known.file_id = wanted.file_id
+"""
+"""Each of these files: its id, whether it was deleted, and its columns, null where there is no row."""
+
 WHOLES = "SELECT DISTINCT parent_file_id FROM files WHERE parent_file_id = ANY($1::uuid[])"
 """Those of these files in which some were found."""
 
@@ -125,8 +145,10 @@ FOUND_INSIDE = f"""
 POSITIONS = "SELECT topic, partition, topic_id, next_offset FROM positions"
 
 FORGET = (
-    *(f"DELETE FROM {rows_of(table).name} WHERE file_id = ANY($1::uuid[])" for table in (Analysis, Run, File)),
-    "DELETE FROM feedback WHERE file_id = ANY($1::uuid[])",
+    "DELETE FROM analyses WHERE run_id = ANY(ARRAY(SELECT run_id FROM runs WHERE file_id = ANY($1::uuid[])))",
+    "DELETE FROM runs WHERE file_id = ANY($1::uuid[])",
+    "DELETE FROM files WHERE file_id = ANY($1::uuid[])",
+    f"DELETE FROM {Feedback.__tablename__} WHERE file_id = ANY($1::uuid[])",
     f"INSERT INTO {DeletedFile.__tablename__} SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING",
 )
 """Nothing but the mark remains."""
