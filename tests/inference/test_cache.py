@@ -46,8 +46,17 @@ async def read(cache: FileCache, analysis: Analysis) -> bytes:
         return media.path.read_bytes()
 
 
+def contents_of(folder: Path) -> list[Path]:
+    return list(folder.glob("contents/*"))
+
+
 def contents(folder: Path) -> list[bytes]:
-    return sorted(path.read_bytes() for path in folder.glob("entries/*/content"))
+    return sorted(path.read_bytes() for path in contents_of(folder))
+
+
+def names(folder: Path) -> set[str]:
+    """The ids of the files whose bytes are kept."""
+    return {path.name.partition(".")[0] for path in folder.glob("names/*")}
 
 
 def leases(folder: Path) -> list[Path]:
@@ -87,6 +96,7 @@ async def test_the_longest_unused_goes_first(lab: Lab, store: CountingStore, tmp
     for letter in (b"a", b"b", b"c", b"a", b"d"):
         await read(cache, files[letter])
     assert contents(tmp_path) == [b"a" * 1000, b"c" * 1000, b"d" * 1000]
+    assert names(tmp_path) == {str(files[letter].file_id) for letter in (b"a", b"c", b"d")}
 
 
 async def test_a_deleted_file_is_forgotten_but_not_taken_from_its_reader(
@@ -99,6 +109,31 @@ async def test_a_deleted_file_is_forgotten_but_not_taken_from_its_reader(
         await cache.forget([analysis.file_id])
         assert media.path.read_bytes() == b"going"
     assert contents(tmp_path) == [b"staying"]
+    assert names(tmp_path) == {str(other.file_id)}
+
+
+async def test_files_with_the_same_bytes_share_them_and_are_forgotten_together(
+    lab: Lab, store: CountingStore, tmp_path: Path
+) -> None:
+    cache = await opened(tmp_path, store)
+    first, second = await stored(lab, b"same"), await stored(lab, b"same")
+    for analysis in (first, second, first):
+        await read(cache, analysis)
+    assert store.downloads == 1
+    assert names(tmp_path) == {str(first.file_id), str(second.file_id)}
+    await cache.forget([second.file_id])
+    assert (contents(tmp_path), names(tmp_path)) == ([], set())
+
+
+async def test_a_name_without_bytes_beside_it_goes_when_room_is_made(
+    lab: Lab, store: CountingStore, tmp_path: Path
+) -> None:
+    analysis = await stored(lab, b"removed by another worker while this one named them")
+    await read(await opened(tmp_path, store), analysis)
+    for content in contents_of(tmp_path):
+        content.unlink()
+    await opened(tmp_path, store)
+    assert names(tmp_path) == set()
 
 
 async def test_what_dead_processes_left_is_cleared_away(lab: Lab, store: CountingStore, tmp_path: Path) -> None:

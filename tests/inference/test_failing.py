@@ -28,8 +28,8 @@ CODES = {
 
 
 def local_copies(environment: dict[str, str], file_id: UUID) -> list[Path]:
-    """The cache's folders that hold the bytes of a file."""
-    return [mark.parent for mark in Path(environment["ASSAY_CACHE__PATH"]).glob(f"entries/*/{file_id}")]
+    """The names under which the cache holds the bytes of a file."""
+    return list(Path(environment["ASSAY_CACHE__PATH"]).glob(f"names/{file_id}.*"))
 
 
 async def test_crash_hang_and_bomb_fail_one_analysis_each_while_others_go_on(lab: Lab, worker: ServiceProcess) -> None:

@@ -1,9 +1,11 @@
 """Files as local copies: one download for each file and host, shared by all analyzers of all workers there.
 
-entries/<key>/content      the bytes; <key> is the hash of owner and sha256, so owners share nothing
-entries/<key>/<file_id>    empty: a file that has these bytes, to find them when it is deleted
-leases/<pid>-<n>           a second name of the content for as long as somebody reads it
+contents/<key>             the bytes; <key> is the hash of owner and sha256, so owners share nothing
+names/<file_id>.<key>      another name of them: a file that has these bytes, to find them when it is deleted
+leases/<pid>-<n>           another one for as long as somebody reads them
 locks/<000 … fff>          who downloads
+
+So a file costs one inode: to make one costs more than to name it again, where many are made and removed.
 """
 
 import asyncio
@@ -12,7 +14,6 @@ import fcntl
 import hashlib
 import itertools
 import os
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,7 +32,6 @@ from assay.shared.objects import ObjectMissingError, ObjectStore
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.005
-CONTENT = "content"
 
 _numbers = itertools.count()
 
@@ -41,7 +41,8 @@ class FileCache:
 
     def __init__(self, folder: Path, store: ObjectStore, *, max_bytes: int) -> None:
         self._folder = folder.absolute()
-        self._entries = self._folder / "entries"
+        self._contents = self._folder / "contents"
+        self._names = self._folder / "names"
         self._leases = self._folder / "leases"
         self._locks = self._folder / "locks"
         self._store = store
@@ -95,19 +96,18 @@ class FileCache:
 
     def _obtained(self, analysis: Analysis, path: Path, is_wanted: Callable[[], bool]) -> bool:
         key = _key(analysis)
-        entry = self._entries / key
-        if self._link(entry, path, analysis.file_id):
+        if self._link(key, path, analysis.file_id):
             metrics.CACHE.labels(outcome="hit").inc()
             return True
         with self._locked(key) as is_ours:
             if not is_ours:
                 return False
-            if self._link(entry, path, analysis.file_id):
+            if self._link(key, path, analysis.file_id):
                 metrics.CACHE.labels(outcome="hit").inc()
                 return True
             metrics.CACHE.labels(outcome="miss").inc()
             self._download(analysis, path, is_wanted)
-            self._keep(entry, path, analysis.file_id)
+            self._keep(key, path, analysis.file_id)
         self._added += analysis.size
         if self._added > self._max_bytes // 16:
             self._added = 0
@@ -138,59 +138,78 @@ class FileCache:
             os.close(descriptor)
 
     def _prepare_folder(self) -> None:
-        for folder in (self._entries, self._leases, self._locks):
+        for folder in (self._contents, self._names, self._leases, self._locks):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for lease in self._leases.iterdir():
             if not is_owner_alive(lease.name):
                 lease.unlink(missing_ok=True)
         self._evict()
 
-    def _link(self, entry: Path, path: Path, file_id: UUID) -> bool:
+    def _link(self, key: str, path: Path, file_id: UUID) -> bool:
         try:
-            os.link(entry / CONTENT, path)
-            os.utime(path)
-            (entry / str(file_id)).touch()
+            os.link(self._contents / key, path)
         except FileNotFoundError:
-            # Not there, or evicted between the lines. What was linked is whole all the same.
-            return path.exists()
+            return False
+        os.utime(path)
+        self._name(path, key, file_id)
         return True
 
-    def _keep(self, entry: Path, path: Path, file_id: UUID) -> None:
+    def _keep(self, key: str, path: Path, file_id: UUID) -> None:
         path.chmod(0o400)
-        # Somebody else may have kept the same, or remove the entry between the lines: then there is none.
-        with contextlib.suppress(FileExistsError, FileNotFoundError):
-            entry.mkdir(exist_ok=True, mode=0o700)
-            (entry / str(file_id)).touch()
-            os.link(path, entry / CONTENT)
+        name = self._name(path, key, file_id)
+        # Somebody else may have kept the same.
+        with contextlib.suppress(FileExistsError):
+            os.link(path, self._contents / key)
+        # Forgotten between the lines: who forgets removes names first, so either he or this sees the other.
+        if not os.path.lexists(name):
+            (self._contents / key).unlink(missing_ok=True)
+
+    def _name(self, path: Path, key: str, file_id: UUID) -> Path:
+        name = self._names / f"{file_id}.{key}"
+        with contextlib.suppress(FileExistsError):
+            os.link(path, name)
+        return name
 
     def _forget(self, file_ids: Set[str]) -> None:
-        for entry in self._entries.iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if not file_ids.isdisjoint(os.listdir(entry)):  # noqa: PTH208 - names are all that is asked for
-                    shutil.rmtree(entry, ignore_errors=True)
+        names = os.listdir(self._names)  # noqa: PTH208 - names are all that is asked for
+        keys = {name.partition(".")[2] for name in names if name.partition(".")[0] in file_ids}
+        self._remove(keys, names)
 
     def _clear(self) -> None:
-        for entry in self._entries.iterdir():
-            shutil.rmtree(entry, ignore_errors=True)
+        names = os.listdir(self._names)  # noqa: PTH208 - as above
+        self._remove({path.name for path in self._contents.iterdir()}.union(_keys(names)), names)
+
+    def _remove(self, keys: Set[str], names: Iterable[str]) -> None:
+        """Remove these bytes under all of their names."""
+        for name in names:
+            if name.partition(".")[2] in keys:
+                (self._names / name).unlink(missing_ok=True)
+        for key in keys:
+            (self._contents / key).unlink(missing_ok=True)
 
     def _evict(self) -> None:
         """Remove the longest unused until nine tenths of the limit are left, where it is passed."""
+        names = os.listdir(self._names)  # noqa: PTH208 - as above
         found = []
-        for entry in self._entries.iterdir():
-            try:
-                status = (entry / CONTENT).stat()
-            except FileNotFoundError:
-                continue
-            found.append((status.st_mtime, status.st_size, entry))
+        for content in self._contents.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                status = content.stat()
+                found.append((status.st_mtime, status.st_size, content.name))
+        # Named in the moment when they were removed, they would take up room for ever.
+        gone = _keys(names).difference(key for _, _, key in found)
         total = sum(size for _, size, _ in found)
-        if total <= self._max_bytes:
-            return
-        for _, size, entry in sorted(found):
-            if total <= self._max_bytes * 9 // 10:
-                break
-            shutil.rmtree(entry, ignore_errors=True)
-            total -= size
-        log.info("file_cache_evicted", bytes_left=total)
+        if total > self._max_bytes:
+            for _, size, key in sorted(found):
+                if total <= self._max_bytes * 9 // 10:
+                    break
+                gone.add(key)
+                total -= size
+            log.info("file_cache_evicted", bytes_left=total)
+        self._remove(gone, names)
+
+
+def _keys(names: Iterable[str]) -> set[str]:
+    return {name.partition(".")[2] for name in names}
 
 
 def _key(analysis: Analysis) -> str:

@@ -139,6 +139,7 @@ class Inference:
             await self._keeper.stop()
             await self._catalog.stop()
             await self._publisher.stop()
+            self._attempts.close()
             self._store.close()
 
     async def _open(self, worker: Worker) -> None:
