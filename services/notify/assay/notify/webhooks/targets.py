@@ -28,12 +28,15 @@ class Targets:
             raise WebhookAddressError(
                 "url: it must begin with https://. The operator may allow http:// by ASSAY_WEBHOOKS__ALLOW_HTTP."
             )
+        port = PORTS[parsed.scheme] if parsed.port is None else parsed.port
+        if not 1 <= port <= 65535:
+            raise WebhookAddressError("url: there is no such port.")
         if parsed.userinfo:
             raise WebhookAddressError("url: leave the user and password out. The signature tells who is speaking.")
         if parsed.fragment:
             raise WebhookAddressError("url: leave out what is after #; it is never sent.")
         try:
-            await self._addresses.of(parsed.raw_host.decode("ascii"), parsed.port or PORTS[parsed.scheme])
+            await self._addresses.of(parsed.raw_host.decode("ascii"), port)
         except RefusedAddressError as error:
             raise WebhookAddressError(
                 f"url: {error}. The operator may allow private addresses by ASSAY_WEBHOOKS__ALLOW_PRIVATE."
