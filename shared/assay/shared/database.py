@@ -27,14 +27,15 @@ Driver: TypeAlias = asyncpg.Connection
 DriverTransaction = Callable[[], AbstractAsyncContextManager[Driver]]
 
 
-def build_engine(settings: DatabaseSettings, *, schema: str) -> AsyncEngine:
-    """An engine whose connections see `schema` first."""
+def build_engine(settings: DatabaseSettings, *, schema: str, wait_s: float = 30.0) -> AsyncEngine:
+    """An engine whose connections see `schema` first. wait_s: how long to wait for one where all are in use."""
     engine = create_async_engine(
         settings.url.get_secret_value(),
         pool_size=settings.pool_size,
         # The one used last: its server process has the statements prepared and its memory warm.
         pool_use_lifo=True,
         max_overflow=0,
+        pool_timeout=wait_s,
         connect_args={"server_settings": {"search_path": schema, "application_name": f"assay-{schema}"}},
     )
     _ask_the_rested(engine.sync_engine)
@@ -104,8 +105,14 @@ def driver_transactions(
         async with engine.connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
             assert driver is not None
-            async with driver.transaction(isolation=isolation, readonly=readonly):
-                yield driver
+            try:
+                async with driver.transaction(isolation=isolation, readonly=readonly):
+                    yield driver
+            finally:
+                # Who answers a client that left is cancelled at each wait, the one for ROLLBACK included. Nobody may
+                # get a connection whose transaction is still open; the pool replaces one that is closed.
+                if not driver.is_closed() and driver.is_in_transaction():
+                    driver.terminate()
 
     return transaction
 

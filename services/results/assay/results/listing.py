@@ -128,8 +128,10 @@ class Listing:
         else:
             self._narrow(f"{MEDIA_TYPE} = {{}}", media_type)
 
-    def statement(self, limit: int, cursor: str | None) -> tuple[str, list[Any]]:
+    def statement(self, limit: int | None, cursor: str | None) -> tuple[str, list[Any]]:
         """The statement and its values; its rows are a file's columns and the sort key behind them, if there is one.
+
+        limit: None for all.
 
         Raises BadCursorError and ForeignCursorError.
         """
@@ -146,8 +148,8 @@ class Listing:
         ordering = ", ".join(f"{column} {direction}" for column in columns)
         shown = rows_of(File).columns + ("" if order.key is None else f", {order.key}")
         # Only what is in this file comes into the text; what a client sends is a value.
-        text = f"SELECT {shown} FROM files WHERE {' AND '.join(conditions)} ORDER BY {ordering} LIMIT {int(limit)}"  # noqa: S608
-        return text, values
+        text = f"SELECT {shown} FROM files WHERE {' AND '.join(conditions)} ORDER BY {ordering}"  # noqa: S608
+        return text if limit is None else f"{text} LIMIT {int(limit)}", values
 
     def cursor_after(self, row: Any) -> str:
         """The cursor behind a row of the statement."""

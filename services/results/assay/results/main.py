@@ -13,6 +13,7 @@ from assay.results import feedback_routes, routes, session, stack
 from assay.results.arrivals import Arrivals
 from assay.results.consumers import TOPICS, build_consumer
 from assay.results.dead_letters import DeadLetters
+from assay.results.exporting import Exports
 from assay.results.feedback import Feedback
 from assay.results.positions import Positions
 from assay.results.reading import Library
@@ -39,6 +40,8 @@ SERVICE = "results"
 SOURCE = "/assay/results"
 OUTBOX_BATCH = 400
 """All that is in it are reports and ends of analyses, and all of them go in their order."""
+EXPORTS_AT_ONCE = 4
+EXPORT_WAIT_S = 5.0
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -67,7 +70,15 @@ def build(settings: Settings) -> FastAPI:
     authenticator = Authenticator(settings.auth)
     # Connections of their own: who reads does not wait behind a backfill that writes.
     reading = database.build_engine(settings.database, schema=SCHEMA)
-    library = Library(engine=reading, views=Views(settings.public_url), arrivals=arrivals)
+    views = Views(settings.public_url)
+    library = Library(engine=reading, views=views, arrivals=arrivals)
+    # And a few for exports, which are long.
+    exporting = database.build_engine(
+        settings.database.model_copy(update={"pool_size": EXPORTS_AT_ONCE}), schema=SCHEMA, wait_s=EXPORT_WAIT_S
+    )
+    exports = Exports(
+        seeing=database.driver_transactions(exporting, isolation="repeatable_read", readonly=True), views=views
+    )
     feedback = Feedback(
         transaction=database.driver_transactions(reading),
         seeing=database.driver_transactions(reading, isolation="repeatable_read", readonly=True),
@@ -93,6 +104,7 @@ def build(settings: Settings) -> FastAPI:
         async with AsyncExitStack() as closing:
             closing.push_async_callback(engine.dispose)
             closing.push_async_callback(reading.dispose)
+            closing.push_async_callback(exporting.dispose)
             closing.callback(objects.close)
             closing.push_async_callback(peers.close)
             closing.push_async_callback(requests.close)
@@ -117,7 +129,7 @@ def build(settings: Settings) -> FastAPI:
     return http.build_app(
         title="Assay results",
         routers=[
-            routes.build_router(authenticator, library=library, objects=objects, redrive=redrive),
+            routes.build_router(authenticator, library=library, exports=exports, objects=objects, redrive=redrive),
             feedback_routes.build_router(authenticator, library=library, feedback=feedback),
             routes.build_internal_router(authenticator, library=library),
             session.build_router(authenticator, public_url=settings.public_url),

@@ -7,13 +7,14 @@ from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import func, select, true
+from sqlalchemy import Select, func, select, true
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from assay.contracts import Artifact, Verdict
 from assay.contracts.topics import ANALYSES, FILES, FILES_BULK
 from assay.results import statements
 from assay.results.arrivals import Arrivals
+from assay.results.comparing import compare
 from assay.results.domain import FINAL, TERMINAL
 from assay.results.errors import UnknownArtifactError, UnknownRunError
 from assay.results.listing import Filters, Listing, Sort
@@ -23,6 +24,8 @@ from assay.results.schemas import (
     AnalyzerView,
     FilePage,
     FileView,
+    RunChanges,
+    RunList,
     RunView,
     Snapshot,
     Stats,
@@ -40,6 +43,7 @@ from assay.shared.problems import UnavailableError, UnknownFileError
 
 YOUNG = timedelta(seconds=30)
 SNAPSHOT_NEWEST = 100
+RUNS_SHOWN = 100
 SNAPSHOT_UNFINISHED = 1000
 SNAPSHOT_TOPICS = (FILES, FILES_BULK, ANALYSES)
 # There, or never to come again. Asked again and again while an upload's events are on their way.
@@ -128,6 +132,28 @@ class Library:
             analyses = await session.scalars(select(Analysis).where(Analysis.run_id == run.run_id))
             return self._views.run(run, analyses.all())
 
+    async def runs(self, owner_id: str, file_id: UUID) -> RunList:
+        """All runs of a file, the newest first. Raises UnknownFileError."""
+        async with self._reading() as session:
+            await self._find(session, owner_id, file_id)
+            rows = await session.scalars(_newest_first(file_id).limit(RUNS_SHOWN))
+            return RunList(items=[self._views.brief(each) for each in rows])
+
+    async def changes(self, owner_id: str, file_id: UUID, before: int | None, after: int | None) -> RunChanges:
+        """What run `after` says otherwise than `before`: by default the newest, and the one before that.
+
+        Raises UnknownFileError, UnknownRunError.
+        """
+        async with self._reading() as session:
+            await self._find(session, owner_id, file_id)
+            later = await self._run_of(session, file_id, after)
+            earlier = await self._run_of(session, file_id, (later.run_number or 1) - 1 if before is None else before)
+            views = []
+            for run in (earlier, later):
+                analyses = await session.scalars(select(Analysis).where(Analysis.run_id == run.run_id))
+                views.append(self._views.run(run, analyses.all()))
+        return compare(*views)
+
     async def _may_be_coming(self, owner_id: str, file_id: UUID, number: int) -> bool:
         """True for the number after the newest: whoever has just asked for this run has its address."""
         async with self._reading() as session:
@@ -137,13 +163,13 @@ class Library:
         return newest is not None and number == newest + 1
 
     async def _run_of(self, session: AsyncSession, file_id: UUID, number: int | None) -> Run:
-        query = select(Run).where(Run.file_id == file_id)
+        query = _newest_first(file_id)
         if number is not None:
             query = query.where(Run.run_number == number)
-        newest_first = query.order_by(Run.run_number.desc().nulls_last(), Run.run_id.desc())
-        run = (await session.scalars(newest_first.limit(1))).first()
+        run = (await session.scalars(query.limit(1))).first()
         if run is None:
-            raise UnknownRunError(f"This file has no run {number or 1}. GET the file to see its newest run.")
+            wanted = 1 if number is None else number
+            raise UnknownRunError(f"This file has no run {wanted}. GET the file to see its newest run.")
         return run
 
     async def artifact(self, owner_id: str, file_id: UUID, analyzer: str, name: str, number: int | None) -> Artifact:
@@ -249,3 +275,7 @@ async def _topics(driver: Driver) -> dict[str, TopicPositions]:
             },
         )
     return topics
+
+
+def _newest_first(file_id: UUID) -> Select[Run]:
+    return select(Run).where(Run.file_id == file_id).order_by(Run.run_number.desc().nulls_last(), Run.run_id.desc())

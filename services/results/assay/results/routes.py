@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 from assay.contracts.analyzers import ANALYZER_NAME
 from assay.results.conditional import answer
+from assay.results.exporting import MEDIA_TYPES, Exports, Format
 from assay.results.listing import Filters, Sort
 from assay.results.paging import CURSOR_CHARS
 from assay.results.parameters import NO_NUL, read_fields, read_filters
@@ -20,11 +21,14 @@ from assay.results.schemas import (
     FilePage,
     FileView,
     ReplayView,
+    RunChanges,
+    RunList,
     RunView,
     Snapshot,
     Stats,
 )
 from assay.results.sparse import Fields
+from assay.shared import problems
 from assay.shared.auth import Authenticator, Principal
 from assay.shared.objects import ObjectStore
 from assay.shared.problems import ForbiddenError
@@ -32,6 +36,7 @@ from assay.shared.problems import ForbiddenError
 # Shown by a browser in place. SVG is not: it may carry scripts, and the gateway serves objects on the page's origin.
 INLINE = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
 LARGEST_NUMBER = 2**31 - 1
+EXPORTED = ("application/x-ndjson", "text/csv")
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "It is what `If-None-Match` names"}}
 
 Partition = Annotated[int, Path(ge=0, le=LARGEST_NUMBER)]
@@ -40,7 +45,7 @@ RunNumber = Annotated[int, Path(ge=1, le=LARGEST_NUMBER)]
 
 
 def build_router(
-    authenticator: Authenticator, *, library: Library, objects: ObjectStore, redrive: Redrive
+    authenticator: Authenticator, *, library: Library, exports: Exports, objects: ObjectStore, redrive: Redrive
 ) -> APIRouter:
     """The public `GET`s."""
     router = APIRouter(prefix="/api/v1")
@@ -65,8 +70,34 @@ def build_router(
         """The files that you uploaded, the newest first, or those that were found inside one of them."""
         page = await library.files(caller.owner_id, filters, sort, fields, limit=limit, cursor=cursor)
         include = fields.include
-        shown = None if include is None else {"items": {"__all__": include}, "next_cursor": True}
+        shown: Any = None if include is None else {"items": {"__all__": include}, "next_cursor": True}
         return Response(page.model_dump_json(include=shown), media_type="application/json")
+
+    @router.get(
+        "/export",
+        tags=["files"],
+        response_class=StreamingResponse,
+        responses={200: {"description": "A line for each file", "content": {name: {} for name in EXPORTED}}},
+    )
+    async def export_files(
+        caller: Caller,
+        filters: Annotated[Filters, Depends(read_filters)],
+        fields: Annotated[Fields, Depends(read_fields)],
+        sort: Sort = "newest",
+        form: Annotated[
+            Format, Query(alias="format", description="`ndjson`: a file's object in each line; `csv`: a table")
+        ] = "ndjson",
+    ) -> StreamingResponse:
+        """All files of a list, as one stream. `fields` is for NDJSON; the table's columns are always the same.
+
+        In the table, a text that a spreadsheet would take for a formula has an apostrophe in front.
+        """
+        stream = await exports.begin(caller.owner_id, filters, sort, fields, form)
+        headers = {
+            "Content-Disposition": f'attachment; filename="assay-files.{form}"',
+            "Cache-Control": "private, no-store",
+        }
+        return StreamingResponse(stream, media_type=MEDIA_TYPES[form], headers=headers)
 
     @router.get("/files/{file_id}", tags=["files"], response_model=FileView, responses=NOT_MODIFIED)
     async def show_file(
@@ -74,6 +105,25 @@ def build_router(
     ) -> Response:
         """A file with its newest run: every analysis with stage, times and verdict, and the report."""
         return answer(request, await library.file(caller.owner_id, file_id, fields), include=fields.include)
+
+    @router.get("/files/{file_id}/runs", tags=["files"], responses=problems.answers(404))
+    async def list_runs(caller: Caller, file_id: UUID) -> RunList:
+        """All runs of a file in short, the newest first."""
+        return await library.runs(caller.owner_id, file_id)
+
+    @router.get("/files/{file_id}/runs/compare", tags=["files"], responses=problems.answers(404))
+    async def compare_runs(
+        caller: Caller,
+        file_id: UUID,
+        before: Annotated[
+            int | None, Query(ge=1, le=LARGEST_NUMBER, description="A run's number; default: the one before `after`")
+        ] = None,
+        after: Annotated[
+            int | None, Query(ge=1, le=LARGEST_NUMBER, description="A run's number; default: the newest")
+        ] = None,
+    ) -> RunChanges:
+        """What a run says otherwise than an earlier one: the report, and analyzer by analyzer."""
+        return await library.changes(caller.owner_id, file_id, before, after)
 
     @router.get("/files/{file_id}/runs/{run_number}", tags=["files"], response_model=RunView, responses=NOT_MODIFIED)
     async def show_run(request: Request, caller: Caller, file_id: UUID, run_number: RunNumber) -> Response:

@@ -92,6 +92,70 @@ class RunView(Schema):
     report: ReportView | None
 
 
+class RunBrief(Schema):
+    """A run in short; its own address has the rest."""
+
+    run_id: UUID
+    run_number: int | None
+    status: Status
+    requested_at: datetime | None
+    completed_at: datetime | None
+    label: str | None = Field(description="Of its report")
+    score: float | None = Field(description="Of its report")
+
+
+class RunList(Schema):
+    items: list[RunBrief] = Field(description="The newest first, 100 at most")
+
+
+class AnalysisBrief(Schema):
+    """What one analyzer said in one run."""
+
+    version: str | None
+    status: Literal["queued", "running", "completed", "failed"]
+    label: str | None
+    score: float | None
+    confidence: float | None
+    claim: str | None
+    error: ErrorView | None
+
+
+class AnalysisChange(Schema):
+    """What one analyzer says otherwise."""
+
+    analyzer: str
+    change: Literal["added", "removed", "changed", "same"] = Field(
+        description="`added`: only in the later plan; `removed`: only in the earlier one"
+    )
+    changed: list[str] = Field(description="Which of the fields of `before` and `after` differ")
+    before: AnalysisBrief | None
+    after: AnalysisBrief | None
+    score_change: float | None = Field(description="After less before; null where one has no score")
+    evidence_gained: list[str]
+    evidence_lost: list[str]
+
+
+class ReportChange(Schema):
+    """What the later report says otherwise."""
+
+    changed: list[str] = Field(description="Of status, label, claim, score, confidence, summary")
+    score_change: float | None
+    evidence_gained: list[str]
+    evidence_lost: list[str]
+    missing_before: list[str] = Field(description="Analyzers without a verdict")
+    missing_after: list[str]
+
+
+class RunChanges(Schema):
+    """Two runs of a file, compared."""
+
+    before: RunBrief
+    after: RunBrief
+    same: bool = Field(description="True: both say the same, in every word")
+    report: ReportChange
+    analyses: list[AnalysisChange] = Field(description="By analyzer, those that are the same included")
+
+
 class DerivedView(Schema):
     """A file that was found inside another, in short; its own address has the rest."""
 

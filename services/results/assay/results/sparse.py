@@ -1,8 +1,7 @@
 """Sparse fields: a client names what it needs of a file, and the rest is neither read nor sent."""
 
 from dataclasses import dataclass
-
-from pydantic.main import IncEx
+from typing import Any
 
 from assay.results.schemas import FileView, RunView
 from assay.shared.problems import InvalidRequestError
@@ -27,7 +26,7 @@ class Fields:
         return "analyses" in self.of_run
 
     @property
-    def include(self) -> IncEx | None:
+    def include(self) -> dict[str, Any] | None:
         """As Pydantic takes it; None: all."""
         if self == EVERYTHING:
             return None

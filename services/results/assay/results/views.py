@@ -14,6 +14,7 @@ from assay.results.schemas import (
     FileLinks,
     FileView,
     ReportView,
+    RunBrief,
     RunView,
     SelfLink,
     VerdictView,
@@ -68,6 +69,17 @@ class Views:
                 for each in sorted(analyses, key=lambda each: (order.get(each.analyzer, len(order)), each.analyzer))
             ],
             report=None if run.report is None else _report(Report.model_validate(run.report)),
+        )
+
+    def brief(self, run: Run) -> RunBrief:
+        return RunBrief(
+            run_id=run.run_id,
+            run_number=run.run_number,
+            status=run.status,
+            requested_at=run.requested_at,
+            completed_at=run.completed_at,
+            label=run.label,
+            score=run.score,
         )
 
     def _analysis(self, run: Run, analysis: Analysis) -> AnalysisView:
