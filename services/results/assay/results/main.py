@@ -15,6 +15,7 @@ from assay.results.consumers import TOPICS, build_consumer
 from assay.results.dead_letters import DeadLetters
 from assay.results.exporting import Exports
 from assay.results.feedback import Feedback
+from assay.results.partitions import Partitions
 from assay.results.positions import Positions
 from assay.results.reading import Library
 from assay.results.redrive import Redrive
@@ -65,6 +66,7 @@ def build(settings: Settings) -> FastAPI:
         slot=settings.slot,
         window=settings.window,
     )
+    partitions = Partitions(database.driver_transactions(engine), keep_months=settings.keep_analyses_months)
     sweeper = Sweeper(service, every_s=settings.sweep_seconds)
     objects = ObjectStore(settings.s3)
     authenticator = Authenticator(settings.auth)
@@ -109,6 +111,8 @@ def build(settings: Settings) -> FastAPI:
             closing.push_async_callback(peers.close)
             closing.push_async_callback(requests.close)
             await database.migrate(engine, schema=SCHEMA, scripts=MIGRATIONS)
+            await partitions.start()
+            closing.push_async_callback(partitions.stop)
             await ensure_topics(settings.kafka)
             # Stopped in the reverse order: the consumer drains, then what it wrote is sent, then Kafka is left.
             await publisher.start()

@@ -179,6 +179,8 @@ class Recording:
     def _analysis(self, event: AnalysisEvent) -> None:
         self._ledger.file(event.file_id, event.owner_id)
         run = self._ledger.run(event.run_id, event.file_id, event.owner_id)
+        if self._ledger.known_analysis(run.run_id, event.analyzer) is None and _is_over(run, event.analyzer):
+            return
         analysis = self._ledger.analysis(run, event.analyzer)
         if analysis.status in TERMINAL:
             return
@@ -193,6 +195,11 @@ class Recording:
         analysis = self._ledger.known_analysis(event.run_id, event.analyzer)
         if analysis is not None and analysis.artifacts_follow:
             progressing.explain(analysis, event)
+
+
+def _is_over(run: RunRow, analyzer: str) -> bool:
+    """True for an analysis that a report rests on: where it has no row, its month was dropped."""
+    return run.completed_at is not None and run.plan is not None and analyzer in run.plan
 
 
 def _describe(file: FileRow, metadata: Mapping[str, Any]) -> None:

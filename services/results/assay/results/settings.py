@@ -22,3 +22,10 @@ class Settings(ServiceSettings):
     sweep_seconds: float = Field(
         default=5.0, gt=0, le=3600, description="How often runs past their deadline are sought"
     )
+    keep_analyses_months: int | None = Field(
+        default=None,
+        ge=2,
+        le=1200,
+        description="Full months whose analyses are kept besides the present one; older ones are dropped, while their "
+        "reports stay. Not set: all are kept",
+    )

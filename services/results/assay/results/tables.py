@@ -114,7 +114,12 @@ class Analysis(Base):
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
 
-    __table_args__ = (Index("analyses_file", "file_id"), Index("analyses_owner", "owner_id", "analyzer", "status"))
+    __table_args__ = (
+        Index("analyses_file", "file_id"),
+        Index("analyses_owner", "owner_id", "analyzer", "status"),
+        # By month; see `partitions`.
+        {"postgresql_partition_by": "RANGE (run_id)"},
+    )
 
 
 class Feedback(Base):
