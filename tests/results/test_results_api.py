@@ -261,26 +261,6 @@ async def test_analyzers_come_and_retire(client: Client, publisher: Publisher) -
     await eventually(gone, "it retires")
 
 
-async def test_statistics(client_of: Clients, client: Client, story: Story) -> None:
-    await finished(client, story)
-    stats = (await client.http.get("/api/v1/stats")).json()
-    assert stats == {
-        "scope": "own",
-        "files": 1,
-        "bytes": 1234,
-        "by_status": {"analyzed": 1},
-        "by_label": {"manipulated": 1},
-        "by_media_type": {"image/jpeg": 1},
-        "analyses": {
-            "jpeg-forensics": {"queued": 0, "running": 0, "completed": 1, "failed": 0, "mean_duration_ms": 120.0}
-        },
-    }
-    problem(await client.http.get("/api/v1/stats?scope=all"), 403, "forbidden")
-    everything = (await client_of(operator=True).http.get("/api/v1/stats?scope=all")).json()
-    assert everything["scope"] == "all"
-    assert everything["files"] >= 1
-
-
 async def test_dead_letters_are_for_operators(client_of: Clients, client: Client, publisher: Publisher) -> None:
     at = datetime.now(UTC)
     group = f"test-{uuid4()}"

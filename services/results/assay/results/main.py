@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from assay.results import feedback_routes, routes, session, stack
 from assay.results.arrivals import Arrivals
 from assay.results.consumers import TOPICS, build_consumer
+from assay.results.counting import Counting
 from assay.results.dead_letters import DeadLetters
 from assay.results.exporting import Exports
 from assay.results.feedback import Feedback
@@ -23,6 +24,7 @@ from assay.results.replays import Replays
 from assay.results.requesting import RunRequests
 from assay.results.service import RunService
 from assay.results.settings import Settings
+from assay.results.summing import Summing
 from assay.results.sweeper import Sweeper
 from assay.results.tables import SCHEMA
 from assay.results.views import Views
@@ -68,12 +70,15 @@ def build(settings: Settings) -> FastAPI:
     )
     partitions = Partitions(database.driver_transactions(engine), keep_months=settings.keep_analyses_months)
     sweeper = Sweeper(service, every_s=settings.sweep_seconds)
+    summing = Summing(database.driver_transactions(engine))
     objects = ObjectStore(settings.s3)
     authenticator = Authenticator(settings.auth)
     # Connections of their own: who reads does not wait behind a backfill that writes.
     reading = database.build_engine(settings.database, schema=SCHEMA)
     views = Views(settings.public_url)
     library = Library(engine=reading, views=views, arrivals=arrivals)
+    seeing = database.driver_transactions(reading, isolation="repeatable_read", readonly=True)
+    counting = Counting(seeing)
     # And a few for exports, which are long.
     exporting = database.build_engine(
         settings.database.model_copy(update={"pool_size": EXPORTS_AT_ONCE}), schema=SCHEMA, wait_s=EXPORT_WAIT_S
@@ -83,7 +88,7 @@ def build(settings: Settings) -> FastAPI:
     )
     feedback = Feedback(
         transaction=database.driver_transactions(reading),
-        seeing=database.driver_transactions(reading, isolation="repeatable_read", readonly=True),
+        seeing=seeing,
         outbox=outbox,
     )
 
@@ -123,6 +128,8 @@ def build(settings: Settings) -> FastAPI:
             await sweeper.start()
             closing.push_async_callback(sweeper.stop)
             closing.push_async_callback(giving_way.stop)
+            await summing.start()
+            closing.push_async_callback(summing.stop)
             await consumer.start()
             closing.push_async_callback(consumer.stop)
             await broker.start()
@@ -133,7 +140,9 @@ def build(settings: Settings) -> FastAPI:
     return http.build_app(
         title="Assay results",
         routers=[
-            routes.build_router(authenticator, library=library, exports=exports, objects=objects, redrive=redrive),
+            routes.build_router(
+                authenticator, library=library, counting=counting, exports=exports, objects=objects, redrive=redrive
+            ),
             feedback_routes.build_router(authenticator, library=library, feedback=feedback),
             routes.build_internal_router(authenticator, library=library),
             session.build_router(authenticator, public_url=settings.public_url),

@@ -1,13 +1,11 @@
 """Use cases that read. What one owner has is invisible to another: every query names the owner."""
 
-from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
-from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, true
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from assay.contracts import Artifact, Verdict
@@ -20,7 +18,6 @@ from assay.results.errors import UnknownArtifactError, UnknownRunError
 from assay.results.listing import Filters, Listing, Sort
 from assay.results.schemas import (
     AnalyzerList,
-    AnalyzerStats,
     AnalyzerView,
     FilePage,
     FileView,
@@ -28,7 +25,6 @@ from assay.results.schemas import (
     RunList,
     RunView,
     Snapshot,
-    Stats,
     TopicPositions,
 )
 from assay.results.showing import show
@@ -199,40 +195,6 @@ class Library:
             rows = await session.scalars(select(RegisteredAnalyzer).order_by(RegisteredAnalyzer.name))
             return AnalyzerList(
                 items=[AnalyzerView(**each.manifest, registered_at=each.registered_at) for each in rows]
-            )
-
-    async def stats(self, owner_id: str | None) -> Stats:
-        """Counts over one owner's files, or over all where it is None. Derived files count too."""
-        mine = true() if owner_id is None else File.owner_id == owner_id
-        own_work = true() if owner_id is None else Analysis.owner_id == owner_id
-        scope: Literal["own", "all"] = "all" if owner_id is None else "own"
-        async with self._reading() as session:
-
-            async def counted(column: object) -> dict[str, int]:
-                rows = await session.execute(select(column, func.count()).where(mine).group_by(column))  # type: ignore[call-overload]
-                return {name: count for name, count in sorted(rows.all(), key=lambda row: str(row[0])) if name}
-
-            total, size = (
-                await session.execute(select(func.count(), func.coalesce(func.sum(File.size), 0)).where(mine))
-            ).one()
-            work = await session.execute(
-                select(Analysis.analyzer, Analysis.status, func.count(), func.avg(Analysis.duration_ms))
-                .where(own_work)
-                .group_by(Analysis.analyzer, Analysis.status)
-            )
-            analyses: defaultdict[str, dict[str, float]] = defaultdict(dict)
-            for analyzer, status, count, mean in work:
-                analyses[analyzer][status] = count
-                if status == "completed" and mean is not None:
-                    analyses[analyzer]["mean_duration_ms"] = round(float(mean), 1)
-            return Stats(
-                scope=scope,
-                files=total,
-                bytes=int(size or 0),
-                by_status=await counted(File.status),
-                by_label=await counted(File.label),
-                by_media_type=await counted(File.media_type),
-                analyses={name: AnalyzerStats.model_validate(counts) for name, counts in sorted(analyses.items())},
             )
 
     async def snapshot(self, owner_id: str, file_id: UUID | None) -> Snapshot:

@@ -1,5 +1,6 @@
 """HTTP entry points about files, runs, analyzers and what went wrong."""
 
+from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 
 from assay.contracts.analyzers import ANALYZER_NAME
 from assay.results.conditional import answer
+from assay.results.counting import Counting
 from assay.results.exporting import MEDIA_TYPES, Exports, Format
 from assay.results.listing import Filters, Sort
 from assay.results.paging import CURSOR_CHARS
@@ -31,7 +33,7 @@ from assay.results.sparse import Fields
 from assay.shared import problems
 from assay.shared.auth import Authenticator, Principal
 from assay.shared.objects import ObjectStore
-from assay.shared.problems import ForbiddenError
+from assay.shared.problems import ForbiddenError, InvalidRequestError
 
 # Shown by a browser in place. SVG is not: it may carry scripts, and the gateway serves objects on the page's origin.
 INLINE = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
@@ -45,7 +47,13 @@ RunNumber = Annotated[int, Path(ge=1, le=LARGEST_NUMBER)]
 
 
 def build_router(
-    authenticator: Authenticator, *, library: Library, exports: Exports, objects: ObjectStore, redrive: Redrive
+    authenticator: Authenticator,
+    *,
+    library: Library,
+    counting: Counting,
+    exports: Exports,
+    objects: ObjectStore,
+    redrive: Redrive,
 ) -> APIRouter:
     """The public `GET`s."""
     router = APIRouter(prefix="/api/v1")
@@ -164,11 +172,15 @@ def build_router(
     async def show_stats(
         caller: Caller,
         scope: Annotated[Literal["own", "all"], Query(description="`all`: over all owners, for operators")] = "own",
+        since: Annotated[date | None, Query(description="From this day on, in UTC")] = None,
+        until: Annotated[date | None, Query(description="Up to this day, which counts as well")] = None,
     ) -> Stats:
-        """Counts over your files."""
+        """Counts, rates and durations over your files, by analyzer and day."""
         if scope == "all" and not caller.is_operator:
             raise ForbiddenError("Statistics over all owners are for operators. Leave `scope` out for your own.")
-        return await library.stats(None if scope == "all" else caller.owner_id)
+        if since is not None and until is not None and since > until:
+            raise InvalidRequestError("`since` must not be after `until`.", place="since")
+        return await counting.stats(None if scope == "all" else caller.owner_id, since, until)
 
     @router.get("/dead-letters", tags=["operations"])
     async def list_dead_letters(

@@ -1,6 +1,6 @@
 """HTTP bodies, with exactly the names of the public API."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -256,22 +256,57 @@ class AnalyzerList(Schema):
     items: list[AnalyzerView]
 
 
+class Percentiles(Schema):
+    """Milliseconds, right to 5 %."""
+
+    p50: float
+    p90: float
+    p99: float
+
+
 class AnalyzerStats(Schema):
     queued: int = 0
     running: int = 0
     completed: int = 0
     failed: int = 0
     mean_duration_ms: float | None = None
+    duration_ms: Percentiles | None = Field(default=None, description="From started to the verdict")
+    failure_rate: float | None = Field(default=None, description="Of those that ended, 0 to 1")
+    by_label: dict[str, int] = Field(default_factory=dict, description="Of the verdicts")
+
+
+class AnalyzerDay(Schema):
+    completed: int
+    failed: int
+    duration_ms: Percentiles | None
+    by_label: dict[str, int]
+
+
+class DayStats(Schema):
+    day: date = Field(description="In UTC; a file's is that of its upload, an analysis's that of its run's request")
+    files: int
+    bytes: int
+    analyses: dict[str, AnalyzerDay]
+
+
+class LastHour(Schema):
+    files: int = Field(description="Uploaded, or found inside, in the last 60 minutes")
+    analyses: int = Field(description="Asked for in the last 60 minutes")
 
 
 class Stats(Schema):
     scope: Literal["own", "all"]
+    as_of: datetime = Field(
+        description="Of the last days. Those that ended more than two days before are counted once a day, for a month"
+    )
     files: int
     bytes: int
     by_status: dict[str, int]
     by_label: dict[str, int]
     by_media_type: dict[str, int]
     analyses: dict[str, AnalyzerStats]
+    last_hour: LastHour
+    days: list[DayStats] = Field(description="The newest first, 30 at most")
 
 
 class Who(Schema):

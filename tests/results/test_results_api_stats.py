@@ -1,0 +1,121 @@
+"""Statistics by HTTP: from rows, and from days that were counted. On real parts."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from assay.results.counting import percentiles
+from assay.results.summing import Summing
+from assay.shared import database
+from assay.shared.ids import new_id
+from assay.shared.kafka import Publisher
+from results.story import Client, Story, eventually, verdict
+from results.test_results_api import problem
+
+Clients = Callable[..., Client]
+
+
+def id_of(moment: datetime) -> UUID:
+    """A UUIDv7 of that moment."""
+    return UUID(int=(new_id().int & ((1 << 80) - 1)) | (int(moment.timestamp() * 1000) << 80))
+
+
+async def stats(client: Client, **params: str) -> dict[str, Any]:
+    answer = await client.http.get("/api/v1/stats", params=params)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def test_counts_rates_and_durations(client_of: Clients, client: Client, publisher: Publisher) -> None:
+    for label, duration in (("manipulated", 100), ("manipulated", 120), ("no_findings", 1000)):
+        story = Story(publisher, client.owner)
+        await story.say(story.uploaded(), story.requested("jpeg-forensics", "broken"))
+        await story.say(story.completed("jpeg-forensics", verdict(label), duration_ms=duration), story.failed("broken"))
+        await client.report_of(story.file_id)
+    body = await stats(client)
+    assert (body["scope"], body["files"], body["bytes"]) == ("own", 3, 3702)
+    assert body["by_status"] == {"partially_analyzed": 3}
+    assert body["by_media_type"] == {"image/jpeg": 3}
+    assert sum(body["by_label"].values()) == 3
+    forensics = body["analyses"]["jpeg-forensics"]
+    assert (forensics["completed"], forensics["failed"], forensics["failure_rate"]) == (3, 0, 0.0)
+    assert forensics["by_label"] == {"manipulated": 2, "no_findings": 1}
+    assert forensics["mean_duration_ms"] == 406.7
+    assert forensics["duration_ms"]["p50"] == pytest.approx(120, rel=0.05)
+    assert forensics["duration_ms"]["p99"] == pytest.approx(1000, rel=0.05)
+    assert body["analyses"]["broken"]["failure_rate"] == 1.0
+    assert body["analyses"]["broken"]["duration_ms"] is None
+    assert body["last_hour"] == {"files": 3, "analyses": 6}
+    [day] = body["days"]
+    assert (day["files"], day["analyses"]["jpeg-forensics"]["by_label"]) == (3, forensics["by_label"])
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    assert (await stats(client, until=yesterday))["files"] == 0
+    assert (await stats(client, since=yesterday))["files"] == 3
+    problem(await client.http.get("/api/v1/stats?scope=all"), 403, "forbidden")
+    problem(await client.http.get(f"/api/v1/stats?since={yesterday}&until=2020-01-01"), 422, "invalid_request")
+    assert (await stats(client, until="9999-12-31"))["files"] == 3
+    everything = await stats(client_of(operator=True), scope="all")
+    assert everything["scope"] == "all"
+    assert everything["files"] >= 3
+
+
+@pytest.fixture
+async def summing(engine: AsyncEngine) -> AsyncIterator[Summing]:
+    """No day was counted before, and none is afterwards."""
+    tables = "TRUNCATE file_days, analysis_days, summed_days"
+    async with engine.begin() as connection:
+        await connection.execute(text(tables))
+    yield Summing(database.driver_transactions(engine))
+    async with engine.begin() as connection:
+        await connection.execute(text(tables))
+
+
+async def test_a_counted_day_says_what_its_rows_said(
+    client_of: Clients, client: Client, publisher: Publisher, summing: Summing
+) -> None:
+    """Two days of long ago and one of now; the older ones are counted, then one of their files is deleted."""
+    moment = datetime.now(UTC)
+    stories = []
+    for days in (20, 10, 10, 0):
+        story = Story(publisher, client.owner, file_id=id_of(moment - timedelta(days=days)))
+        story.run_id = id_of(moment - timedelta(days=days))
+        await story.say(story.uploaded(), story.requested("jpeg-forensics"), story.completed("jpeg-forensics"))
+        await client.report_of(story.file_id)
+        stories.append(story)
+    from_rows = await stats(client)
+    assert [each["files"] for each in from_rows["days"]] == [1, 2, 1]
+    counted = []
+    while (day := await summing.sum_one(moment)) is not None:
+        counted.append(day)
+    assert {(moment - timedelta(days=days)).date() for days in (20, 10)} <= set(counted)
+    assert moment.date() not in counted
+    again = await stats(client)
+    assert {**again, "as_of": None} == {**from_rows, "as_of": None}
+    whole = await stats(client_of(operator=True), scope="all", until=(moment - timedelta(days=5)).date().isoformat())
+    assert whole["files"] >= 3
+    await stories[1].say(stories[1].deleted())
+    await client.find(stories[1].file_id)
+    assert await summing.sum_one(moment) is None, "once a day is enough"
+
+    async def is_gone() -> bool:
+        return await client.find(stories[1].file_id) is None
+
+    await eventually(is_gone, "the deletion")
+    while await summing.sum_one(moment + timedelta(days=1, seconds=1)) is not None:
+        pass
+    assert [each["files"] for each in (await stats(client))["days"]] == [1, 1, 1]
+
+
+def test_percentiles_of_buckets() -> None:
+    assert percentiles({}) is None
+    found = percentiles({round(8 * 6.658): 98, round(8 * 13.288): 2})  # log2 of 101 and 10001
+    assert found is not None
+    assert found.p50 == pytest.approx(100, rel=0.05)
+    assert found.p90 == found.p50
+    assert found.p99 == pytest.approx(10_000, rel=0.05)
