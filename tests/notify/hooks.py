@@ -19,27 +19,27 @@ class Hooks:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
 
-    async def ask(self, method: str, path: str = "", body: Json | None = None, *, status: int, **query: Any) -> Json:
+    async def ask(self, method: str, path: str = "", body: Json | None = None, *, answers: int, **query: Any) -> Json:
         """A request, and its answer, which has this status."""
         answer = await self.client.request(method, PATH + path, json=body, params=query)
-        assert answer.status_code == status, answer.text
+        assert answer.status_code == answers, answer.text
         return answer.json() if answer.content else {}
 
     async def register(self, url: str, *event_types: str, **more: Any) -> Json:
         wanted = {"url": url, **({"event_types": list(event_types)} if event_types else {}), **more}
-        return await self.ask("POST", body=wanted, status=201)
+        return await self.ask("POST", body=wanted, answers=201)
 
     async def show(self, webhook: Json) -> Json:
-        return await self.ask("GET", f"/{webhook['webhook_id']}", status=200)
+        return await self.ask("GET", f"/{webhook['webhook_id']}", answers=200)
 
     async def log(self, webhook: Json, **query: Any) -> list[Json]:
         """The newest page."""
-        page = await self.ask("GET", f"/{webhook['webhook_id']}/deliveries", status=200, **query)
+        page = await self.ask("GET", f"/{webhook['webhook_id']}/deliveries", answers=200, **query)
         items: list[Json] = page["items"]
         return items
 
     async def delivery(self, webhook: Json, delivery_id: str) -> Json:
-        return await self.ask("GET", f"/{webhook['webhook_id']}/deliveries/{delivery_id}", status=200)
+        return await self.ask("GET", f"/{webhook['webhook_id']}/deliveries/{delivery_id}", answers=200)
 
     async def ended(self, webhook: Json, delivery_id: str) -> Json:
         """A delivery, once it waits for nothing any more."""
@@ -50,7 +50,7 @@ class Hooks:
 
     async def test(self, webhook: Json) -> Json:
         """A test that has ended."""
-        sent = await self.ask("POST", f"/{webhook['webhook_id']}/test", status=202)
+        sent = await self.ask("POST", f"/{webhook['webhook_id']}/test", answers=202)
         return await self.ended(webhook, sent["delivery_id"])
 
     async def disabled(self, webhook: Json) -> Json:

@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 SOURCE = "/assay/notify"
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 # Beyond an attempt's own time: until then the process that has a delivery may still say what came of it.
-LEASE_BEYOND = timedelta(seconds=30)
+LEASE_BEYOND = timedelta(seconds=15)
 
 
 class Webhooks:
