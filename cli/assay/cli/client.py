@@ -56,6 +56,11 @@ class Client:
         with self._errors():
             return self._decoded(self._http.delete(path, params=parameters))
 
+    def send(self, method: str, path: str, body: Json) -> Json:
+        """A request with a JSON body, decoded. Raises CommandError with the problem's own words."""
+        with self._errors():
+            return self._decoded(self._http.request(method, path, json=body))
+
     def submit(
         self,
         path: Path,
@@ -118,7 +123,7 @@ class Client:
     @staticmethod
     def _decoded(answer: httpx.Response) -> Json:
         if answer.is_success:
-            decoded: Json = answer.json()
+            decoded: Json = answer.json() if answer.content else {}
             return decoded
         try:
             problem = answer.json()

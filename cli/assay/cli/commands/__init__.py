@@ -14,6 +14,7 @@ NAMES = (
     "delete",
     "analyzers",
     "models",
+    "webhooks",
     "owners",
     "token",
     "env",
