@@ -1,9 +1,11 @@
 """An erased file: its streams end with the event that says so, and nothing of it is served any more."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
-from support.services import ServiceProcess
+import pytest
+from support.services import ServiceProcess, running_service
 
 from notify.conftest import Owner
 from notify.event_source import listening
@@ -70,3 +72,39 @@ async def test_its_owner_hears_of_it_once_and_nothing_after_it(
     async with listening(notify.url, "/api/v1/events", owner.token) as source:
         snapshot = await source.next()
     assert [each["file_id"] for each in snapshot.data["files"]] == [str(other.file_id)]
+
+
+@pytest.mark.parametrize("through", ["start", "replay"])
+async def test_what_the_ring_has_not_reached_stays_erased(
+    through: str, notify: ServiceProcess, notify_environment: dict[str, str], owner: Owner, new_file: NewFile,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """A replica whose ring begins after the deletion hears of the file once more, from a worker that was late."""
+    file, other = new_file(), new_file()
+    async with listening(notify.url, "/api/v1/events", owner.token) as source:
+        before = (await source.next()).id
+        for each in (file, other):
+            await each.upload()
+        await file.delete()
+        await source.until(DELETED)
+    limits = {"ASSAY_RING__MINUTES": "0", "ASSAY_SLOT": "1"}
+    if through == "replay":
+        # It looks for no deletions at its start; a reader's own old position leads it there.
+        limits["ASSAY_RING__DELETIONS_HOURS"] = "0"
+    with running_service("notify", notify_environment | limits, tmp_path) as late:
+        last_id = before if through == "replay" else None
+        async with listening(late.url, "/api/v1/events", owner.token, last_id=last_id) as source:
+            seen = [] if through == "replay" else [await source.next()]
+            if through == "replay":
+                seen += await source.until(DELETED)
+            await file.complete()
+            await other.start()
+            await other.complete()
+            seen += await source.until("assay.run.completed.v1")
+        # And who comes only now.
+        async with listening(late.url, "/api/v1/events", owner.token) as source:
+            seen.append(await source.next())
+    of_file = [each.event for each in seen if each.data.get("file_id") == str(file.file_id)]
+    assert set(of_file) <= {DELETED}
+    for snapshot in (each for each in seen if each.event == "snapshot"):
+        assert [each["file_id"] for each in snapshot.data["files"]] == [str(other.file_id)]

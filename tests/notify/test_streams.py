@@ -8,15 +8,14 @@ from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import httpx
-from aiokafka import AIOKafkaConsumer, TopicPartition
+import pytest
 from support.services import ServiceProcess
 
-from assay.contracts.topics import ANALYSES, FILES, FILES_BULK
 from assay.shared.ids import new_id
-from assay.shared.kafka import connection
 from assay.shared.settings import KafkaSettings
 from notify.conftest import HEARTBEAT_S, Owner
 from notify.event_source import listening
+from notify.logged import ends, key_of, logged
 from notify.playing import RUN_COMPLETED, PlayedFile
 
 NewFile = Callable[..., PlayedFile]
@@ -134,7 +133,7 @@ async def test_an_owner_sees_each_event_of_many_files_once(
 ) -> None:
     files = [new_file(bulk=number % 3 == 0) for number in range(FILES_OF_AN_OWNER)]
     early, late = files[: FILES_OF_AN_OWNER // 3], files[FILES_OF_AN_OWNER // 3 :]
-    begins = await _ends(kafka)
+    begins = await ends(kafka)
     async with AsyncExitStack() as exits:
         first = await exits.enter_async_context(listening(notify.url, "/api/v1/events", owner.token))
         assert (await first.next()).data == {"files": []}
@@ -153,9 +152,9 @@ async def test_an_owner_sees_each_event_of_many_files_once(
         seen = []
         while sum(each.event == RUN_COMPLETED for each in seen) < len(files):
             seen.append(await first.next())
-        logged = await _logged(kafka, begins, owner.name)
-        assert len({partition for partition, _ in logged}) >= 30
-        assert sorted(_key(each.event, each.data) for each in seen) == sorted(key for _, key in logged)
+        found = await logged(kafka, begins, owner.name)
+        assert len({partition for partition, _ in found}) >= 30
+        assert sorted(key_of(each.event, each.data) for each in seen) == sorted(key for _, key in found)
         # A reader's snapshot and events together tell of each file's end exactly once.
         for source in middle:
             snapshot = await source.next()
@@ -183,11 +182,13 @@ async def test_a_quiet_reader_keeps_its_place(notify: ServiceProcess, owner: Own
         assert 0 < HEARTBEAT_S < 1
 
 
-async def test_curl_ends_by_itself(notify: ServiceProcess, owner: Owner, new_file: NewFile) -> None:
+@pytest.mark.parametrize("version", ["--http1.1", "--http1.0"])
+async def test_curl_ends_by_itself(notify: ServiceProcess, owner: Owner, new_file: NewFile, version: str) -> None:
     file = new_file()
     await file.upload()
     curl = await asyncio.create_subprocess_exec(
-        "curl", "-sSN", "-H", f"Authorization: Bearer {owner.token}", f"{notify.url}{file.path}?until=completed",
+        "curl", "-sSN", version, "-H", f"Authorization: Bearer {owner.token}",
+        f"{notify.url}{file.path}?until=completed",
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert curl.stdout is not None
@@ -198,44 +199,3 @@ async def test_curl_ends_by_itself(notify: ServiceProcess, owner: Owner, new_fil
         rest, errors = await curl.communicate()
     assert (curl.returncode, errors) == (0, b"")
     assert rest.count(b"event: assay.run.completed.v1") == 1
-
-
-def _key(event: str, data: dict[str, object]) -> tuple[str, ...]:
-    return (event, *(str(data.get(name)) for name in ("file_id", "run_id", "analyzer")))
-
-
-PARTITIONS = [TopicPartition(topic.name, each) for topic in (FILES, FILES_BULK, ANALYSES) for each in range(12)]
-
-
-async def _ends(kafka: KafkaSettings) -> dict[TopicPartition, int]:
-    consumer = AIOKafkaConsumer(**connection(kafka), group_id=None)
-    await consumer.start()
-    try:
-        ends: dict[TopicPartition, int] = await consumer.end_offsets(PARTITIONS)
-        return ends
-    finally:
-        await consumer.stop()
-
-
-async def _logged(
-    kafka: KafkaSettings, begins: dict[TopicPartition, int], owner: str
-) -> list[tuple[TopicPartition, tuple[str, ...]]]:
-    """The owner's events as any Kafka client reads them."""
-    ends = await _ends(kafka)
-    consumer = AIOKafkaConsumer(**connection(kafka), group_id=None)
-    await consumer.start()
-    found = []
-    try:
-        consumer.assign(PARTITIONS)
-        for partition, begin in begins.items():
-            consumer.seek(partition, begin)
-        while any([await consumer.position(each) < ends[each] for each in PARTITIONS]):
-            for partition, records in (await consumer.getmany(timeout_ms=200)).items():
-                for record in records:
-                    data = json.loads(record.value)
-                    if data["owner_id"] == owner and record.offset < ends[partition]:
-                        kind = dict(record.headers)["ce_type"].decode()
-                        found.append((partition, _key(kind, data)))
-    finally:
-        await consumer.stop()
-    return found
