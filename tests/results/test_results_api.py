@@ -8,15 +8,17 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import OffsetAndMetadata
 from support.services import ServiceProcess
 
 from assay.contracts import AnalyzerManifest, AnalyzerRegistered
 from assay.contracts.dead_letters import DeadLetter
-from assay.contracts.topics import ANALYZERS, DEAD_LETTERS
+from assay.contracts.topics import ANALYZERS, DEAD_LETTERS, FILES, FILES_BULK, LANES
 from assay.results.settings import Settings
 from assay.shared.auth import mint_token
 from assay.shared.ids import new_id
-from assay.shared.kafka import Publisher
+from assay.shared.kafka import Publisher, connection
 from assay.shared.objects import ObjectStore
 from results.story import SHA256, Client, Story, eventually, verdict
 
@@ -252,13 +254,52 @@ async def test_analyzers_come_and_retire(client: Client, publisher: Publisher) -
 
     found = await eventually(look, "the analyzer")
     assert datetime.fromisoformat(found.pop("registered_at")) == at
+    health = found.pop("health")
+    assert (health["status"], health["workers"], health["lag"]) == ("no_workers", 0, None), "nobody ever worked for it"
     assert found == manifest.model_dump(mode="json")
+    one = await client.http.get(f"/api/v1/analyzers/{manifest.name}")
+    assert one.json()["health"]["status"] == "no_workers"
+    known = await client.http.get(one.request.url.path, headers={"if-none-match": one.headers["etag"]})
+    assert known.status_code in {200, 304}, "some seconds later its health may be another"
     await publisher.send(ANALYZERS.name, manifest.name.encode(), None, [])
 
     async def gone() -> bool:
         return await look() is None
 
     await eventually(gone, "it retires")
+    problem(await client.http.get(f"/api/v1/analyzers/{manifest.name}"), 404, "analyzer_not_found")
+
+
+async def test_lag_is_what_lies_before_a_group(
+    client: Client, publisher: Publisher, settings: Settings, story: Story
+) -> None:
+    """A member joins, commits nothing but where the lanes ended, and more is asked for."""
+    name = f"test-{uuid4().hex[:8]}"
+    consumer = AIOKafkaConsumer(
+        *(lane.name for lane in LANES), **connection(settings.kafka), group_id=f"assay.inference.{name}",
+        enable_auto_commit=False, auto_offset_reset="latest",
+    )  # fmt: skip
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(list(consumer.assignment()))
+        await consumer.commit({partition: OffsetAndMetadata(end, "") for partition, end in ends.items()})
+        await story.say(story.uploaded(), story.requested(name))
+        manifest = AnalyzerManifest(
+            name=name, version="1.0.0", title="A test", description="Nothing.", media_types=("image/*",),
+            claims=("x",), labels=("x",), domain="none",
+        )  # fmt: skip
+        await publisher.publish(AnalyzerRegistered(occurred_at=datetime.now(UTC), manifest=manifest))
+
+        async def look() -> dict[str, Any] | None:
+            answer = await client.http.get(f"/api/v1/analyzers/{name}")
+            return answer.json()["health"] if answer.status_code == 200 else None
+
+        health = await eventually(look, "the analyzer")
+        assert (health["status"], health["workers"]) == ("working", 1)
+        assert health["lag"] == {FILES.name: 2, FILES_BULK.name: 0}
+    finally:
+        await consumer.stop()
+        await publisher.send(ANALYZERS.name, name.encode(), None, [])
 
 
 async def test_dead_letters_are_for_operators(client_of: Clients, client: Client, publisher: Publisher) -> None:

@@ -160,7 +160,7 @@ async def test_an_etag_stands_for_what_was_answered(client: Client, shelf: dict[
     await story.say(story.uploaded(), story.requested("jpeg-forensics"), story.completed("jpeg-forensics"))
     await client.report_of(story.file_id)
     here = f"/api/v1/files/{story.file_id}"
-    for path in (here, f"{here}/runs/1"):
+    for path in (here, f"{here}/runs/1", f"{here}/runs/1/analyses/jpeg-forensics"):
         first = await client.http.get(path)
         tag = first.headers["etag"]
         assert "no-cache" in first.headers["cache-control"]
@@ -168,6 +168,7 @@ async def test_an_etag_stands_for_what_was_answered(client: Client, shelf: dict[
             again = await client.http.get(path, headers={"if-none-match": known})
             assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
         assert (await client.http.get(path, headers={"if-none-match": '"other"'})).status_code == 200
+    problem(await client.http.get(f"{here}/runs/1/analyses/unheard-of"), 404, "analysis_not_found")
     tag = (await client.http.get(here)).headers["etag"]
     posted = await client.http.post(f"{here}/feedback", json={"label": "authentic"})
     assert posted.status_code == 201

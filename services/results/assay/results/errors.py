@@ -15,6 +15,10 @@ class UnknownAnalysisError(Problem):
     code, status, title = "analysis_not_found", 404, "This run has no verdict of that analyzer"
 
 
+class UnknownAnalyzerError(Problem):
+    code, status, title = "analyzer_not_found", 404, "No such analyzer is at work"
+
+
 class NoFeedbackError(Problem):
     code, status, title = "feedback_not_found", 404, "There is no feedback of yours on this file"
 

@@ -24,6 +24,7 @@ from assay.results.replays import Replays
 from assay.results.requesting import RunRequests
 from assay.results.service import RunService
 from assay.results.settings import Settings
+from assay.results.standing import Standing
 from assay.results.summing import Summing
 from assay.results.sweeper import Sweeper
 from assay.results.tables import SCHEMA
@@ -76,7 +77,8 @@ def build(settings: Settings) -> FastAPI:
     # Connections of their own: who reads does not wait behind a backfill that writes.
     reading = database.build_engine(settings.database, schema=SCHEMA)
     views = Views(settings.public_url)
-    library = Library(engine=reading, views=views, arrivals=arrivals)
+    standing = Standing(settings.kafka)
+    library = Library(engine=reading, views=views, arrivals=arrivals, standing=standing)
     seeing = database.driver_transactions(reading, isolation="repeatable_read", readonly=True)
     counting = Counting(seeing)
     # And a few for exports, which are long.
@@ -115,6 +117,7 @@ def build(settings: Settings) -> FastAPI:
             closing.callback(objects.close)
             closing.push_async_callback(peers.close)
             closing.push_async_callback(requests.close)
+            closing.push_async_callback(standing.close)
             await database.migrate(engine, schema=SCHEMA, scripts=MIGRATIONS)
             await partitions.start()
             closing.push_async_callback(partitions.stop)

@@ -14,9 +14,10 @@ from assay.results import statements
 from assay.results.arrivals import Arrivals
 from assay.results.comparing import compare
 from assay.results.domain import FINAL, TERMINAL
-from assay.results.errors import UnknownArtifactError, UnknownRunError
+from assay.results.errors import UnknownAnalysisError, UnknownAnalyzerError, UnknownArtifactError, UnknownRunError
 from assay.results.listing import Filters, Listing, Sort
 from assay.results.schemas import (
+    AnalysisView,
     AnalyzerList,
     AnalyzerView,
     FilePage,
@@ -29,6 +30,7 @@ from assay.results.schemas import (
 )
 from assay.results.showing import show
 from assay.results.sparse import EVERYTHING, Fields
+from assay.results.standing import UNKNOWN, Standing
 from assay.results.statements import rows_of
 from assay.results.tables import Analysis, File, RegisteredAnalyzer, Run
 from assay.results.views import Views, artifacts_follow
@@ -52,8 +54,9 @@ _IS_DECIDED = """
 class Library:
     """What is known of files, for whoever owns them."""
 
-    def __init__(self, *, engine: AsyncEngine, views: Views, arrivals: Arrivals) -> None:
+    def __init__(self, *, engine: AsyncEngine, views: Views, arrivals: Arrivals, standing: Standing) -> None:
         self._arrivals = arrivals
+        self._standing = standing
         self._driver = driver_transactions(engine)
         self._seeing = driver_transactions(engine, isolation="repeatable_read", readonly=True)
         self._engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -128,6 +131,14 @@ class Library:
             analyses = await session.scalars(select(Analysis).where(Analysis.run_id == run.run_id))
             return self._views.run(run, analyses.all())
 
+    async def analysis(self, owner_id: str, file_id: UUID, number: int, analyzer: str) -> AnalysisView:
+        """One analysis of a run. Raises UnknownFileError, UnknownRunError, UnknownAnalysisError."""
+        run = await self.run(owner_id, file_id, number)
+        for each in run.analyses:
+            if each.analyzer == analyzer:
+                return each
+        raise UnknownAnalysisError(f"{analyzer} is not in the plan of run {number}. GET the run to see who is.")
+
     async def runs(self, owner_id: str, file_id: UUID) -> RunList:
         """All runs of a file, the newest first. Raises UnknownFileError."""
         async with self._reading() as session:
@@ -190,12 +201,23 @@ class Library:
         raise UnknownArtifactError("This analysis made no such artifact. The verdict in the file's answer lists them.")
 
     async def analyzers(self) -> AnalyzerList:
-        """The analyzers at work, by name."""
+        """The analyzers at work, by name, and how each stands."""
         async with self._reading() as session:
-            rows = await session.scalars(select(RegisteredAnalyzer).order_by(RegisteredAnalyzer.name))
-            return AnalyzerList(
-                items=[AnalyzerView(**each.manifest, registered_at=each.registered_at) for each in rows]
-            )
+            rows = (await session.scalars(select(RegisteredAnalyzer).order_by(RegisteredAnalyzer.name))).all()
+        health = await self._standing.of([each.name for each in rows])
+        return AnalyzerList(
+            items=[
+                AnalyzerView(**each.manifest, registered_at=each.registered_at, health=health.get(each.name, UNKNOWN))
+                for each in rows
+            ]
+        )
+
+    async def analyzer(self, name: str) -> AnalyzerView:
+        """One of them. Raises UnknownAnalyzerError."""
+        for each in (await self.analyzers()).items:
+            if each.name == name:
+                return each
+        raise UnknownAnalyzerError(f"There is no analyzer {name} at work. GET /api/v1/analyzers lists them.")
 
     async def snapshot(self, owner_id: str, file_id: UUID | None) -> Snapshot:
         """Rows and the Kafka positions that they reflect, read in one transaction.

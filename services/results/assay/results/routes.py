@@ -17,7 +17,9 @@ from assay.results.parameters import NO_NUL, read_fields, read_filters
 from assay.results.reading import Library
 from assay.results.redrive import Redrive
 from assay.results.schemas import (
+    AnalysisView,
     AnalyzerList,
+    AnalyzerView,
     DeadLetterDetail,
     DeadLetterList,
     FilePage,
@@ -43,6 +45,7 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "It is wha
 
 Partition = Annotated[int, Path(ge=0, le=LARGEST_NUMBER)]
 Offset = Annotated[int, Path(ge=0, le=2**62)]
+AnalyzerName = Annotated[str, Path(pattern=ANALYZER_NAME, max_length=64)]
 RunNumber = Annotated[int, Path(ge=1, le=LARGEST_NUMBER)]
 
 
@@ -139,6 +142,18 @@ def build_router(
         return answer(request, await library.run(caller.owner_id, file_id, run_number))
 
     @router.get(
+        "/files/{file_id}/runs/{run_number}/analyses/{analyzer}",
+        tags=["files"],
+        response_model=AnalysisView,
+        responses=NOT_MODIFIED,
+    )
+    async def show_analysis(
+        request: Request, caller: Caller, file_id: UUID, run_number: RunNumber, analyzer: AnalyzerName
+    ) -> Response:
+        """One analyzer's work in one run."""
+        return answer(request, await library.analysis(caller.owner_id, file_id, run_number, analyzer))
+
+    @router.get(
         "/files/{file_id}/artifacts/{analyzer}/{name}",
         tags=["files"],
         status_code=307,
@@ -148,7 +163,7 @@ def build_router(
     async def show_artifact(
         caller: Caller,
         file_id: UUID,
-        analyzer: Annotated[str, Path(pattern=ANALYZER_NAME, max_length=64)],
+        analyzer: AnalyzerName,
         name: Annotated[str, Path(pattern=NO_NUL, max_length=100)],
         run: Annotated[int | None, Query(ge=1, le=LARGEST_NUMBER, description="Default: the newest run")] = None,
     ) -> RedirectResponse:
@@ -165,8 +180,13 @@ def build_router(
 
     @router.get("/analyzers", tags=["analyzers"])
     async def list_analyzers(caller: Caller) -> AnalyzerList:
-        """The analyzers at work: what each takes, says and was evaluated on."""
+        """The analyzers at work: what each takes, says and was evaluated on, and whether work waits for it."""
         return await library.analyzers()
+
+    @router.get("/analyzers/{name}", tags=["analyzers"], response_model=AnalyzerView, responses=NOT_MODIFIED)
+    async def show_analyzer(request: Request, caller: Caller, name: AnalyzerName) -> Response:
+        """One analyzer at work, and how it stands."""
+        return answer(request, await library.analyzer(name))
 
     @router.get("/stats", tags=["statistics"])
     async def show_stats(

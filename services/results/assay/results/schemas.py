@@ -248,8 +248,22 @@ class FilePage(Schema):
     next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null at the end")
 
 
+class AnalyzerHealth(Schema):
+    """How an analyzer stands, as Kafka knows its consumer group; some seconds old at most."""
+
+    status: Literal["working", "no_workers", "unknown"] = Field(
+        description="`no_workers`: files wait for it; `unknown`: Kafka did not answer in time"
+    )
+    workers: int | None = Field(description="Members of its group; null: not known")
+    lag: dict[str, int] | None = Field(
+        description="Records before it, by topic, those for other analyzers included; null: not known"
+    )
+    as_of: datetime | None
+
+
 class AnalyzerView(AnalyzerManifest):
     registered_at: datetime
+    health: AnalyzerHealth
 
 
 class AnalyzerList(Schema):
