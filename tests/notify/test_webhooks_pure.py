@@ -1,11 +1,14 @@
 """Signatures, waits and cursors, without a service."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
+from support.deployment import ROOT
 
 from assay.notify.webhooks import paging, signing
 from assay.notify.webhooks.errors import BadDeliveryCursorError
@@ -87,3 +90,24 @@ def test_cursors_come_back_as_they_were() -> None:
     for wrong in ("", "x", paging.cursor_of(key)[:-4], "é" * 32, "f" * 32):
         with pytest.raises(BadDeliveryCursorError):
             paging.key_of(wrong)
+
+
+def test_the_function_that_the_page_shows_knows_our_signature() -> None:
+    page = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    shown: dict[str, Any] = {}
+    exec(program, shown)  # noqa: S102  # what readers copy
+    is_from_assay = shown["is_from_assay"]
+    old, new, body = signing.new_secret(), signing.new_secret(), b'{"a": 1}'
+
+    def headers(seconds_ago: float) -> dict[str, str]:
+        sent = int(datetime.now(UTC).timestamp() - seconds_ago)
+        made = signing.signatures([new, old], message_id="m", timestamp=sent, body=body)
+        return {"webhook-id": "m", "webhook-timestamp": str(sent), "webhook-signature": made}
+
+    assert is_from_assay(old, headers(1), body)
+    assert is_from_assay(new, headers(1), body)
+    assert not is_from_assay(signing.new_secret(), headers(1), body)
+    assert not is_from_assay(new, headers(1), body + b" ")
+    assert not is_from_assay(new, {**headers(1), "webhook-id": "n"}, body)
+    assert not is_from_assay(new, headers(400), body)
