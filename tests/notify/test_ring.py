@@ -9,7 +9,7 @@ from assay.notify.domain import Audience, AwaitedRun, LoggedEvent, as_block
 from assay.notify.fanout import Fanout
 from assay.notify.position import Layout, Positions
 from assay.notify.reader import End, Reader
-from assay.notify.ring import Ring
+from assay.notify.ring import Ring, RingEntry
 from assay.notify.stream import Stream
 
 LAYOUT = Layout((uuid4(), uuid4(), uuid4()))
@@ -109,6 +109,53 @@ async def test_a_reader_that_does_not_read_is_cut_off() -> None:
         fanout.publish(event(0, offset))
     assert ends == [End.SLOW]
     assert reader.pop() is None
+    fanout.detach(reader)
+
+
+def test_one_that_fails_costs_the_others_nothing(ring: Ring) -> None:
+    def fails(_: object) -> bool:
+        raise RuntimeError("the transport is closed")
+
+    fanout, heard = Fanout(ring), list[RingEntry]()
+    readers = [Reader(OWNER, LAYOUT.everything, max_events=5, max_bytes=10_000) for _ in range(5)]
+    for number, reader in enumerate(readers):
+        fanout.attach(reader)
+        reader.go_live(fails if number == 2 else lambda entry: heard.append(entry) is None)
+    assert fanout.publish(event(0, 10)) == 5
+    assert len(heard) == 4
+    # It is cut off, and comes back by its id.
+    assert [reader.end for reader in readers] == [None, None, End.SLOW, None, None]
+    for reader in readers:
+        fanout.detach(reader)
+
+
+def test_who_takes_nothing_now_gets_it_in_order_later(ring: Ring) -> None:
+    fanout, reader = Fanout(ring), Reader(OWNER, LAYOUT.everything, max_events=3, max_bytes=10_000)
+    fanout.attach(reader)
+    taken: list[int] = []
+    room = 2
+
+    def take(entry: RingEntry) -> bool:
+        if len(taken) >= room:
+            return False
+        taken.append(entry.offset)
+        return True
+
+    reader.go_live(take)
+    for offset in range(10, 14):
+        fanout.publish(event(0, offset))
+    assert (taken, reader.is_behind) == ([10, 11], True)
+    room = 10
+    # What waited goes first.
+    fanout.publish(event(0, 14))
+    reader.resume()
+    assert (taken, reader.is_behind) == ([10, 11, 12, 13, 14], False)
+    fanout.publish(event(0, 15))
+    assert taken[-1] == 15
+    room = 0
+    for offset in range(16, 20):
+        fanout.publish(event(0, offset))
+    assert reader.end is End.SLOW
     fanout.detach(reader)
 
 

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable
 
+import structlog
 from opentelemetry.trace import SpanKind
 
 from assay.notify import metrics
@@ -10,6 +11,8 @@ from assay.notify.domain import Audience, LoggedEvent
 from assay.notify.reader import End, Reader
 from assay.notify.ring import Ring, RingEntry
 from assay.shared import tracing
+
+log = structlog.get_logger(__name__)
 
 # After a restart not everybody should come back at once: the more there are, the longer it may take.
 RETRY_MS = (500, 3000)
@@ -70,7 +73,12 @@ class Fanout:
     @staticmethod
     def _offer(readers: Iterable[Reader], entry: RingEntry) -> None:
         for reader in readers:
-            reader.offer(entry)
+            try:
+                reader.offer(entry)
+            except Exception as error:  # whatever is wrong with one connection, all others hear the event
+                log.error("reader_failed", exc_info=error)
+                # It goes on by id: nothing is missed.
+                reader.close(End.SLOW)
         entry.forget_chunks()
 
     def retry_ms(self) -> int:
