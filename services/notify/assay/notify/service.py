@@ -6,6 +6,7 @@ between and nothing comes twice. Kafka is read after that step, while later even
 the snapshot is there: while results answers, nothing has to wait.
 """
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,10 @@ from assay.notify.stream import Stream
 from assay.notify.tailer import Tailer
 from assay.shared.auth import Principal
 from assay.shared.problems import UnknownFileError
+
+# How often, and with which pause, the ring is looked at before Kafka is asked whether an id is of the future.
+AHEAD_LOOKS = 10
+AHEAD_PAUSE_S = 0.02
 
 
 class StreamService:
@@ -158,12 +163,19 @@ class StreamService:
 
     async def _is_ahead_of_kafka(self, view: View, cursor: Cursor) -> bool:
         """True for an id with offsets that do not exist. One a little ahead of the ring comes from another replica."""
-        high = self._ring.high
-        ahead = [slot for slot in view.slots if cursor.positions[slot] > high[slot]]
-        if not ahead:
-            return False
+        ahead = self._ahead(view, cursor)
+        for _ in range(AHEAD_LOOKS):
+            if not ahead:
+                return False
+            # Mostly this ring is there as well before Kafka would have answered; a storm of readers asks nobody then.
+            await asyncio.sleep(AHEAD_PAUSE_S)
+            ahead = self._ahead(view, cursor)
         ends = await self._replay.ends(self._ring.layout, ahead)
         return any(cursor.positions[slot] > ends[slot] for slot in ahead)
+
+    def _ahead(self, view: View, cursor: Cursor) -> list[int]:
+        high = self._ring.high
+        return [slot for slot in view.slots if cursor.positions[slot] > high[slot]]
 
     async def _join(
         self,
