@@ -125,8 +125,9 @@ class Outbox:
     def rows_of(self, event: Event, topics: tuple[str, ...] | None) -> list[Row]:
         """An event's rows, with the trace that this runs in."""
         record = encode(event, source=self._source, carrier=tracing.carrier())
-        headers = [[name, value.decode()] for name, value in record.headers]
-        return [_row(topic, event.key, record.value, headers) for topic in topics or event.topics]
+        headers = json.dumps([(name, value.decode()) for name, value in record.headers])
+        shard = _shard(event.key)
+        return [(shard, topic, event.key, record.value, headers) for topic in topics or event.topics]
 
     async def write(self, to: AsyncSession | Driver, rows: list[Row]) -> None:
         """Write rows in the caller's transaction, in their order."""
@@ -287,8 +288,8 @@ class Outgoing:
 
     def add_tombstone(self, topic: str, key: str) -> None:
         """A null value under this key."""
-        headers = [[name, value] for name, value in tracing.carrier().items()]
-        self._rows.append(_row(topic, key, None, headers))
+        headers = json.dumps(list(tracing.carrier().items()))
+        self._rows.append((_shard(key), topic, key, None, headers))
 
     async def write(self, to: AsyncSession | Driver) -> None:
         """Write what was added."""
@@ -296,5 +297,5 @@ class Outgoing:
         await self._outbox.write(to, rows)
 
 
-def _row(topic: str, key: str, value: bytes | None, headers: list[list[str]]) -> Row:
-    return zlib.crc32(key.encode()) % SHARDS, topic, key, value, json.dumps(headers)
+def _shard(key: str) -> int:
+    return zlib.crc32(key.encode()) % SHARDS

@@ -265,8 +265,7 @@ class Ledger:
                 new.append(values)
             elif values != before:
                 changed.append(values)
-        await table.insert(self._driver, new)
-        await table.update(self._driver, changed)
+        await table.write(self._driver, new, changed)
 
 
 class Ends:

@@ -8,12 +8,13 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import UUID
 
 import structlog
 
 from assay.contracts import (
+    EVENTS,
     AnalysisExplained,
     Event,
     FileDeleted,
@@ -36,6 +37,12 @@ InTrace = Callable[[], AbstractContextManager[None]]
 
 FileNews = FileUploaded | FileDerived | RunRequested | FileDeleted | AnalysisEvent
 """The events that change rows. A report's own event, and feedback, change none."""
+_NEWS = frozenset(event for event in EVENTS.values() if issubclass(event, FileNews))
+
+
+def is_news(event: Event | None) -> TypeGuard[FileNews]:
+    """True for an event that changes rows. By its exact type: to ask pydantic's classes takes far longer."""
+    return type(event) in _NEWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,11 @@ def wanted(events: Iterable[FileNews]) -> Wanted:
     found = Wanted()
     for event in events:
         found.file_ids.add(event.file_id)
+        # Those that are many come first.
+        if isinstance(event, AnalysisEvent):
+            found.run_ids.add(event.run_id)
+            found.analyses.add((event.run_id, event.analyzer))
+            continue
         match event:
             case FileDeleted():
                 found.may_go.add(event.file_id)
@@ -71,17 +83,15 @@ def wanted(events: Iterable[FileNews]) -> Wanted:
                 # Who deletes the parent meanwhile either sees this file, or is seen here.
                 found.file_ids.add(event.parent_file_id)
                 found.may_go.add(event.file_id)
-                _want_run(found, event.run_id, event.plan)
+                _want_run(found, event)
             case RunRequested():
-                _want_run(found, event.run_id, event.plan)
-            case AnalysisEvent():
-                _want_run(found, event.run_id, (event.analyzer,))
+                _want_run(found, event)
     return found
 
 
-def _want_run(found: Wanted, run_id: UUID, names: Iterable[str]) -> None:
-    found.run_ids.add(run_id)
-    found.analyses.update((run_id, name) for name in names)
+def _want_run(found: Wanted, event: RunRequested | FileDerived) -> None:
+    found.run_ids.add(event.run_id)
+    found.analyses.update((event.run_id, name) for name in event.plan)
 
 
 class Recording:
@@ -101,6 +111,12 @@ class Recording:
             if isinstance(event, FileDerived):  # deleted before it was announced: a parent may wait for it in vain
                 self._concern_parent(event.parent_file_id)
             return
+        if isinstance(event, AnalysisEvent):
+            if isinstance(event, AnalysisExplained):
+                self._explain(event)
+            else:
+                self._analysis(event)
+            return
         match event:
             case FileDeleted():
                 self._delete(event.file_id)
@@ -110,10 +126,6 @@ class Recording:
                 self._derive(event)
             case RunRequested():
                 self._plan(event, run_number=event.run_number)
-            case AnalysisExplained():
-                self._explain(event)
-            case AnalysisEvent():
-                self._analysis(event)
 
     def _concern(self, run: RunRow) -> None:
         self.concerned[run.run_id] = self._in_trace

@@ -13,7 +13,7 @@ from assay.results import metrics
 from assay.results.arrivals import Arrivals
 from assay.results.domain import TERMINAL, TIMED_OUT
 from assay.results.ledger import FilesMissingError, Ledger, Wanted
-from assay.results.recording import FileNews, InTrace, Read, Recording, Slice, wanted
+from assay.results.recording import InTrace, Read, Recording, Slice, is_news, wanted
 from assay.results.repository import Repository
 from assay.results.rows import RunRow
 from assay.results.settling import Settling
@@ -53,7 +53,7 @@ class RunService:
             if slices[0].topic == ANALYZERS.name:
                 await self._record_analyzers(repository, reads)
                 return
-            news = [(each.event, each.in_trace) for each in reads if isinstance(each.event, FileNews)]
+            news = [(each.event, each.in_trace) for each in reads if is_news(each.event)]
             if not news:
                 return
             ledger = await Ledger.open(driver, wanted(event for event, _ in news), more)
@@ -69,9 +69,7 @@ class RunService:
 
         await self._locking(work)
         _log(concluded)
-        self._arrivals.written(
-            read.event.file_id for reads in new for read in reads if isinstance(read.event, FileNews)
-        )
+        self._arrivals.written(read.event.file_id for reads in new for read in reads if is_news(read.event))
         return [len(each.reads) - len(reads) for each, reads in zip(slices, new, strict=True)]
 
     async def _locking(self, work: Callable[[Driver, frozenset[UUID]], Awaitable[None]]) -> None:
