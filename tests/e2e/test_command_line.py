@@ -1,7 +1,9 @@
 """The `assay` command as a user types it."""
 
+import csv
 import json
 import subprocess
+from pathlib import Path
 
 from support.product import SAMPLES, Product
 
@@ -87,3 +89,29 @@ def test_what_up_prints_is_the_address_and_lines_to_paste(running: Product) -> N
     assert f"{running.url}/#token={running.token}" in printed
     assert f"ASSAY_HOME={running.home}" in printed
     assert "submit" in printed
+
+
+def test_feedback_is_said_shown_and_taken_back(product: Product) -> None:
+    file_id = product.report(SAMPLES / "landscape.jpg")["file_id"]
+    said = product.command("feedback", file_id, "authentic", "--note", "I took it.").stdout
+    assert said == "recorded: authentic, about the report in run 1\n"
+    assert "authentic: I took it." in product.command("status", file_id).stdout
+    assert product.command("feedback", file_id, "--withdraw").stdout == "withdrawn\n"
+    assert "I took it." not in product.command("status", file_id).stdout
+    for words in (("authentic", "--withdraw"), ()):
+        assert product.command("feedback", file_id, *words, check=False).returncode == 1
+
+
+def test_files_are_listed_compared_and_exported(product: Product, tmp_path: Path) -> None:
+    file_id = product.report(SAMPLES / "landscape.jpg")["file_id"]
+    assert file_id in product.command("files", "--name", "LANDSCAPE", "--media-type", "image/*").stdout
+    assert file_id not in product.command("files", "--name", "seascape").stdout
+    [line] = product.command("files", "--json", "--limit", "1").stdout.splitlines()
+    assert json.loads(line)["file_id"] == file_id
+    table = tmp_path / "all.csv"
+    product.command("export", str(table), "--label", "no_findings")
+    [row] = csv.DictReader(table.open(encoding="utf-8", newline=""))
+    assert (row["file_id"], row["label"]) == (file_id, "no_findings")
+    [line] = product.command("export").stdout.splitlines()
+    assert json.loads(line)["run"]["report"]["label"] == "no_findings"
+    assert "has no run 0" in product.command("compare", file_id, check=False).stderr

@@ -61,6 +61,16 @@ class Client:
         with self._errors():
             return self._decoded(self._http.request(method, path, json=body))
 
+    def download(self, path: str, to: BinaryIO, parameters: dict[str, str]) -> None:
+        """Write an answer as it comes. Raises CommandError, also where it breaks off."""
+        with self._errors(), self._http.stream("GET", path, params=parameters) as answer:
+            if answer.is_error:
+                answer.read()
+                self._decoded(answer)
+            for part in answer.iter_bytes():
+                to.write(part)
+            to.flush()
+
     def submit(
         self,
         path: Path,

@@ -107,6 +107,16 @@ def artifacts(file: Json) -> list[Text]:
     return [Text("artifacts:"), *lines] if lines else []
 
 
+def feedback(file: Json) -> list[Text]:
+    """What people say that it really is."""
+    lines = []
+    for each in file.get("feedback", ()):
+        about = f" of {each['analyzer']}'s verdict" if each["analyzer"] else ""
+        note = f": {each['note']}" if each["note"] else ""
+        lines.append(Text(f"  {each['person']} says{about} {each['label']}{note}"))
+    return [Text("feedback:"), *lines] if lines else []
+
+
 def found_inside(file: Json) -> int:
     """How many files the analyses that have ended name."""
     analyses = (file.get("run") or {}).get("analyses", ())

@@ -42,7 +42,12 @@ def status(
         console.print(drawing.origin(file, parent), markup=False)
     for analysis in file["run"]["analyses"]:
         console.print(f"  {drawing.analysis_line(analysis)}", markup=False)
-    for line in [*drawing.report(file["run"]), *drawing.inside(file), *drawing.artifacts(file)]:
+    for line in [
+        *drawing.report(file["run"]),
+        *drawing.inside(file),
+        *drawing.artifacts(file),
+        *drawing.feedback(file),
+    ]:
         console.print(line)
 
 

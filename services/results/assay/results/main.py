@@ -79,11 +79,17 @@ def build(settings: Settings) -> FastAPI:
     views = Views(settings.public_url)
     standing = Standing(settings.kafka)
     library = Library(engine=reading, views=views, arrivals=arrivals, standing=standing)
-    seeing = database.driver_transactions(reading, isolation="repeatable_read", readonly=True)
+    # What may be some seconds behind comes from a replica, where there is one. All else must see what was just written,
+    # or goes with Kafka positions.
+    elsewhere = settings.database
+    if settings.replica_url is not None:
+        elsewhere = elsewhere.model_copy(update={"url": settings.replica_url})
+    reporting = reading if elsewhere is settings.database else database.build_engine(elsewhere, schema=SCHEMA)
+    seeing = database.driver_transactions(reporting, isolation="repeatable_read", readonly=True)
     counting = Counting(seeing)
     # And a few for exports, which are long.
     exporting = database.build_engine(
-        settings.database.model_copy(update={"pool_size": EXPORTS_AT_ONCE}), schema=SCHEMA, wait_s=EXPORT_WAIT_S
+        elsewhere.model_copy(update={"pool_size": EXPORTS_AT_ONCE}), schema=SCHEMA, wait_s=EXPORT_WAIT_S
     )
     exports = Exports(
         seeing=database.driver_transactions(exporting, isolation="repeatable_read", readonly=True), views=views
@@ -103,6 +109,8 @@ def build(settings: Settings) -> FastAPI:
 
     health = Health()
     health.needs("postgresql", lambda: database.check(engine))
+    if reporting is not reading:
+        health.needs("postgresql replica", lambda: database.check(reporting))
     health.needs("kafka", publisher.check)
     health.needs("kafka group", consumer.check)
     health.needs("s3", objects.check)
@@ -114,6 +122,7 @@ def build(settings: Settings) -> FastAPI:
             closing.push_async_callback(engine.dispose)
             closing.push_async_callback(reading.dispose)
             closing.push_async_callback(exporting.dispose)
+            closing.push_async_callback(reporting.dispose)
             closing.callback(objects.close)
             closing.push_async_callback(peers.close)
             closing.push_async_callback(requests.close)

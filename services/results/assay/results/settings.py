@@ -1,6 +1,6 @@
 """Typed configuration of the results service."""
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from assay.shared.settings import AuthSettings, DatabaseSettings, S3Settings, ServiceSettings
 
@@ -11,6 +11,11 @@ class Settings(ServiceSettings):
     s3: S3Settings
     database: DatabaseSettings
     auth: AuthSettings
+    replica_url: SecretStr | None = Field(
+        default=None,
+        description="A hot standby of the database, as ASSAY_DATABASE__URL names the primary: exports, statistics and "
+        "confusion tables are read there, which may be some seconds behind. Not set: they are read from the primary",
+    )
     public_url: str = Field(
         default="http://localhost:8080", description="The origin that people use; every link begins with it"
     )
