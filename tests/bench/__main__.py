@@ -21,6 +21,7 @@ from bench.gain import engine_batching_gain
 from bench.installation import MissingError
 from bench.notify import NOTIFY, notify
 from bench.product import OVERHEAD, interactive_under_backfill, overhead
+from bench.queries import NAMES, queries
 from bench.queues import latency, throughput, throughput_heavy
 from bench.results import results_persist
 from bench.rows import Row, keep, show
@@ -41,6 +42,7 @@ MEASURES: dict[tuple[str, ...], Measure] = {
     ("interactive_under_backfill",): interactive_under_backfill,
     UPLOADS: uploads,
     ("results_persist",): results_persist,
+    NAMES: queries,
     NOTIFY: notify,
     ("celery_throughput", "karton_throughput"): throughput,
     ("celery_throughput_heavy", "karton_throughput_heavy"): throughput_heavy,

@@ -38,6 +38,13 @@ class Connection:
         assert length is not None
         return status, await self._reader.readexactly(length)
 
+    async def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        self._send("GET", path, "", b"")
+        status, length = await self._head()
+        assert length is not None
+        return status, await self._reader.readexactly(length)
+
     async def stream(self, path: str) -> "Lines":
         """The stream at this path. Raises RuntimeError where it is none."""
         self._send("GET", path, "Accept: text/event-stream\r\n", b"")

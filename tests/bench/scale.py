@@ -46,6 +46,8 @@ class Scale:
     """Records of the parallel consumer's rows."""
     verdicts: int = 100_000
     """Verdicts that results persists."""
+    analyses: int = 5_000_000
+    """Analyses that lie in the tables when they are queried."""
     connections: int = 10_000
     """Idle streams at once, and streams that come and go."""
     readers: int = 1_000
