@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from support.services import free_port, running_service
 
 from assay.results.counting import percentiles
 from assay.results.summing import Summing
@@ -110,6 +113,36 @@ async def test_a_counted_day_says_what_its_rows_said(
     while await summing.sum_one(moment + timedelta(days=1, seconds=1)) is not None:
         pass
     assert [each["files"] for each in (await stats(client))["days"]] == [1, 1, 1]
+
+
+async def test_a_verdict_that_was_taken_over_took_no_time(client: Client, story: Story) -> None:
+    await story.say(story.uploaded(), story.requested("one", "two"))
+    await story.say(story.completed("one", duration_ms=0), story.completed("two", duration_ms=500))
+    await client.report_of(story.file_id)
+    analyses = (await stats(client))["analyses"]
+    assert (analyses["one"]["completed"], analyses["one"]["duration_ms"], analyses["one"]["mean_duration_ms"]) == (
+        1, None, None,
+    )  # fmt: skip
+    assert analyses["two"]["mean_duration_ms"] == 500
+
+
+async def test_statistics_may_come_from_a_replica(
+    results_environment: dict[str, str], client: Client, story: Story, tmp_path: Path
+) -> None:
+    """The same server in its place: what matters is that the service asks it, and counts it among what it needs."""
+    await story.say(story.uploaded(), story.requested("one"), story.completed("one"))
+    await client.report_of(story.file_id)
+    environment = {
+        **results_environment,
+        "ASSAY_HTTP__PORT": str(free_port()),
+        "ASSAY_SLOT": "7",
+        "ASSAY_REPLICA_URL": results_environment["ASSAY_DATABASE__URL"],
+    }
+    with running_service("results", environment, tmp_path) as service:
+        async with httpx.AsyncClient(base_url=service.url, headers=client.http.headers) as http:
+            assert (await http.get("/readyz")).json()["dependencies"]["postgresql replica"]["ok"] is True
+            assert (await http.get("/api/v1/stats")).json()["files"] == 1
+            assert len((await http.get("/api/v1/export")).text.splitlines()) == 1
 
 
 def test_percentiles_of_buckets() -> None:

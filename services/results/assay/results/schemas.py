@@ -284,7 +284,9 @@ class AnalyzerStats(Schema):
     completed: int = 0
     failed: int = 0
     mean_duration_ms: float | None = None
-    duration_ms: Percentiles | None = Field(default=None, description="From started to the verdict")
+    duration_ms: Percentiles | None = Field(
+        default=None, description="From started to the verdict; of those that were not taken over from an earlier run"
+    )
     failure_rate: float | None = Field(default=None, description="Of those that ended, 0 to 1")
     by_label: dict[str, int] = Field(default_factory=dict, description="Of the verdicts")
 

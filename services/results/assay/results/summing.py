@@ -35,7 +35,10 @@ FILE_COUNTS = """
     coalesce(media_type, '') AS media_type, status, coalesce(label, '') AS label,
     count(*) AS files, coalesce(sum(size), 0)::bigint AS bytes
 """
-BUCKET = "CASE WHEN status = 'completed' THEN coalesce(round(8 * log(2, duration_ms + 1)), -1) ELSE -1 END::smallint"
+# A verdict that was taken over took no time, and says nothing of how long one takes.
+BUCKET = """
+    CASE WHEN status = 'completed' AND duration_ms > 0 THEN round(8 * log(2, duration_ms + 1)) ELSE -1 END::smallint
+"""
 ANALYSIS_COUNTS = f"""
     analyzer, status, coalesce(label, '') AS label, {BUCKET} AS bucket, count(*) AS analyses,
     coalesce(sum(duration_ms) FILTER (WHERE status = 'completed'), 0)::bigint AS duration_ms
