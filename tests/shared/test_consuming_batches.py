@@ -12,7 +12,7 @@ from assay.contracts.cloudevents import header
 from assay.contracts.dead_letters import ATTEMPTS_HEADER, GROUP_HEADER, REDRIVE_GROUP_HEADER
 from assay.contracts.topics import DEAD_LETTERS
 from assay.shared import tracing
-from assay.shared.consuming import Delivery, Ordering, PermanentError, TransientError
+from assay.shared.consuming import Delivery, Lane, Ordering, PermanentError, TransientError
 
 pytestmark = pytest.mark.usefixtures("short_backoff")
 
@@ -80,6 +80,34 @@ async def test_partitions_are_handled_beside_each_other_each_in_its_order(wide_b
         await eventually(lambda: sum(map(len, seen.values())) == 1000, "all are done")
     assert all(offsets == list(range(len(offsets))) for offsets in seen.values())
     assert beside
+
+
+async def test_a_lane_may_combine_partitions_and_each_keeps_its_order(wide_bench: Bench) -> None:
+    seen: dict[int, list[int]] = {}
+    sizes: list[int] = []
+    together: list[int] = []
+
+    async def handler(batch: Sequence[Delivery]) -> None:
+        sizes.append(len(batch))
+        together.append(len({each.partition for each in batch}))
+        if len(batch) > 1 and any(text_of(each) == "bad" for each in batch):
+            raise PermanentError("no use")
+        await asyncio.sleep(0.001)
+        for each in batch:
+            seen.setdefault(each.partition, []).append(each.offset)
+
+    await wide_bench.send_many(600)
+    await wide_bench.send("bad")
+    await wide_bench.send_many(600)
+    lanes = {wide_bench.topic: Lane(combines=True)}
+    options = {"ordering": Ordering.PARTITION, "max_batch": 150, "lanes": lanes, "window": 2}
+    async with wide_bench.member(batch_handler=handler, **options) as member:
+        await eventually(lambda: sum(map(len, seen.values())) == 1201, "all are done, the bad one by itself")
+        await member.commit()
+        assert sum((await wide_bench.committed()).values()) == 1201
+    assert all(offsets == list(range(len(offsets))) for offsets in seen.values())
+    assert max(sizes) <= 150
+    assert max(together) > 1
 
 
 async def test_a_batch_fails_and_is_tried_again_as_a_whole(bench: Bench) -> None:

@@ -121,6 +121,26 @@ def test_an_order_is_kept_and_holds_up_nobody_else() -> None:
     assert schedule.take() is following
 
 
+def test_beside_one_in_work_goes_what_waits_in_its_lane_and_fits_in_the_same_slot() -> None:
+    schedule: Schedule[Thing] = Schedule(1, {"people": Lane(combines=True), "bulk": Lane()})
+    things = [Thing(0, "people", order="a"), Thing(1, "people", order="b"), Thing(2, "bulk", order="c")]
+    odd = Thing(3, "people", order="d", turn="odd")
+    put(schedule, *things, Thing(4, "bulk", order="e"))
+    first = schedule.take()
+    assert first is things[0]
+    assert schedule.take() is None, "the window is full"
+    assert schedule.beside(first, lambda _: True) is things[1]
+    assert schedule.beside(first, lambda _: True) is None, "other lanes keep what is theirs"
+    put(schedule, odd)
+    assert schedule.beside(first, lambda each: each.turn != "odd") is None
+    schedule.release(first)
+    bulk = schedule.take()
+    assert bulk is things[2], "what went beside took no slot of its own"
+    assert schedule.beside(bulk, lambda _: True) is None, "a lane that does not combine"
+    schedule.release(bulk)
+    assert {each.number for each in taken(schedule, 9)} == {3, 4}, "what did not fit waits on"
+
+
 def test_urgent_ones_wait_for_no_slot_and_no_order() -> None:
     schedule: Schedule[Thing] = Schedule(1, {})
     put(
