@@ -170,6 +170,11 @@ async def test_confusion_compares_what_can_be_compared(
     tables = {each["analyzer"]: each for each in body["analyzers"]}
     assert tables[other]["cells"] == [{"said": "ham", "given": "spam", "number": 1}]
     assert tables[analyzer]["feedback"] == 2, "it replaced what was said of the report"
+    for until in ("0001-01-01T00:00:00Z", "1970-01-01T00:00:00+14:00"):
+        answer = await operator.http.get("/api/v1/feedback/confusion", params={"until": until})
+        problem(answer, 422, "invalid_request")
+    endless = {"since": "0001-01-01T00:00:00+14:00", "until": "9999-12-31T23:59:59-14:00"}
+    assert (await operator.http.get("/api/v1/feedback/confusion", params=endless)).status_code == 200
     swapped = {"since": "2026-02-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}
     problem(await operator.http.get("/api/v1/feedback/confusion", params=swapped), 422, "invalid_request")
     for name in (analyzer, other):

@@ -1,5 +1,7 @@
 """Lists of files: filters, orders, cursors, sparse fields; and answers that a client has already. On real parts."""
 
+import base64
+import json
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -93,6 +95,7 @@ async def test_a_time_is_when_the_upload_began(client: Client, shelf: dict[str, 
     assert "beta_2.png" in since and "beta_2.png" not in until
     assert sorted([*since, *until]) == sorted(shelf)
     assert await names(client, since=(third + timedelta(days=1)).isoformat()) == []
+    assert len(await names(client, since="0001-01-01T00:00:00+14:00", until="9999-12-31T23:59:59-14:00")) == 5
 
 
 @pytest.mark.parametrize("sort", ["newest", "oldest", "score", "name"])
@@ -118,6 +121,12 @@ async def test_a_cursor_of_another_query_is_refused(client: Client, shelf: dict[
         answer = await client.http.get("/api/v1/files", params={**params, "limit": 2, "cursor": cursor})
         problem(answer, 422, "cursor_of_another_query")
     assert len(await names(client, limit=1, cursor=cursor)) == 1, "a page of another size goes on all the same"
+    by_name = (await page(client, sort="name", limit=1))["next_cursor"]
+    written_for, _, file_id = json.loads(base64.urlsafe_b64decode(by_name + "=" * (-len(by_name) % 4)))
+    for key in ("\x00", "\ud800", 7, None, ["a"]):
+        forged = base64.urlsafe_b64encode(json.dumps([written_for, key, file_id]).encode()).decode().rstrip("=")
+        answer = await client.http.get("/api/v1/files", params={"sort": "name", "limit": 1, "cursor": forged})
+        problem(answer, 422, "bad_cursor")
     for broken in (cursor[:-4], cursor[::-1], "W10", "bnVsbA", "x" * 2001):
         answer = await client.http.get("/api/v1/files", params={"cursor": broken})
         assert (answer.status_code, answer.json()["code"]) in {(422, "bad_cursor"), (422, "invalid_request")}

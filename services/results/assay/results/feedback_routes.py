@@ -1,6 +1,6 @@
 """HTTP entry points about feedback."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from assay.shared.clock import now
 from assay.shared.problems import InvalidRequestError
 
 CONFUSION_OF = timedelta(days=90)
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def build_router(authenticator: Authenticator, *, library: Library, feedback: Feedback) -> APIRouter:
@@ -48,8 +49,9 @@ def build_router(authenticator: Authenticator, *, library: Library, feedback: Fe
 
         A file counts once for each person, with what was said when they said it.
         """
-        until = until or now()
-        since = since or until - CONFUSION_OF
+        # Kept where adding and subtracting stays among the years that there are.
+        until = min(until or now(), LAST)
+        since = max(since or max(until, FIRST) - CONFUSION_OF, FIRST)
         if since >= until:
             raise InvalidRequestError("`since` must be before `until`.", place="since")
         return await feedback.confusion(since, until)

@@ -45,6 +45,17 @@ def read_cursor(cursor: str, query: str, kinds: Sequence[type]) -> tuple[tuple[f
         raise ForeignCursorError(
             "This cursor belongs to another query. Send the filters and the order of the page before, or no cursor."
         )
-    if len(key) != len(kinds) or not all(type(each) is kind for each, kind in zip(key, kinds, strict=True)):
+    if len(key) != len(kinds) or not all(map(_is_a, key, kinds)):
         raise BadCursorError("Send `cursor` as `next_cursor` of the page before gave it, or leave it out.")
     return tuple(key), last
+
+
+def _is_a(value: object, kind: type) -> bool:
+    """Whether it may have come from PostgreSQL: no text there has a NUL, or a half of a character."""
+    if isinstance(value, str) and ("\x00" in value or (not value.isascii() and _is_broken(value))):
+        return False
+    return type(value) is kind
+
+
+def _is_broken(text: str) -> bool:
+    return any("\ud800" <= each <= "\udfff" for each in text)
