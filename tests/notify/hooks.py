@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 PATH = "/api/v1/webhooks"
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 
 Json = dict[str, Any]
 
@@ -65,5 +65,5 @@ class Hooks:
 async def hooks_of(url: str, token: str) -> AsyncIterator[Hooks]:
     """With a client of its own."""
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client:
         yield Hooks(client)

@@ -202,6 +202,25 @@ async def test_failures_beside_each_other_disable_once_and_nobody_waits_for_ever
     assert left <= {"failed", "skipped"}
 
 
+async def test_a_slow_first_failure_and_a_quick_last_one_are_a_whole_time_of_failure(
+    transaction: DriverTransaction,
+) -> None:
+    await registered(transaction)
+    await record(transaction, [message()])
+    short = timedelta(seconds=0.3)
+    queue = queue_of(transaction, patience=Patience(timedelta(seconds=0.01), timedelta(seconds=0.01), short))
+    (claim,) = await claim_all(queue)
+    await asyncio.sleep(0.2)  # the receiver takes its time
+    code = await queue.failed(claim, FAILED)
+    async with asyncio.timeout(10):
+        while code is None:
+            for each in await claim_all(queue):
+                code = await queue.failed(each, FAILED)
+            await asyncio.sleep(0.01)
+    assert code == "failing"
+    assert await column(transaction, "SELECT status FROM deliveries") == ["failed"]
+
+
 async def test_nothing_of_a_deleted_file_stays_whoever_writes_at_the_same_time(
     transaction: DriverTransaction,
 ) -> None:

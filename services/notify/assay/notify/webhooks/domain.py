@@ -64,6 +64,7 @@ class Claim:
     attempt: int
     tries: int
     began_at: datetime
+    claimed_at: datetime
     event_type: str
     body: bytes
     traceparent: str | None

@@ -34,7 +34,8 @@ CLAIM = """
         began_at = coalesce(d.began_at, now())
     FROM due, webhooks w
     WHERE d.delivery_id = due.delivery_id AND w.webhook_id = d.webhook_id
-    RETURNING d.delivery_id, d.webhook_id, d.attempts, d.tries, d.began_at, d.event_type, d.body, d.traceparent,
+    RETURNING d.delivery_id, d.webhook_id, d.attempts, d.tries, d.began_at, now() AS claimed_at,
+        d.event_type, d.body, d.traceparent,
         w.url, w.secret, CASE WHEN w.previous_until > now() THEN w.previous_secret END AS previous_secret,
         w.failing_since IS NOT NULL OR w.delivered_at IS NULL OR w.delivered_at < now() - $6::interval AS is_news
 """
@@ -55,7 +56,8 @@ LOG = """
     ON CONFLICT DO NOTHING
 """
 SUCCEEDED = "UPDATE webhooks SET failing_since = NULL, delivered_at = now() WHERE webhook_id = $1"
-FAILED = "UPDATE webhooks SET failing_since = coalesce(failing_since, now()) WHERE webhook_id = $1"
+# Since the attempt began, not since it failed: so the last try of a single delivery ends a whole day of failure.
+FAILED = "UPDATE webhooks SET failing_since = coalesce(failing_since, $2) WHERE webhook_id = $1"
 DISABLE = """
     UPDATE webhooks SET is_enabled = false, disabled_code = $2, disabled_reason = $3, disabled_at = now()
     WHERE webhook_id = $1
@@ -89,6 +91,8 @@ class Queue:
     async def claim(self, limit: int, *, per_webhook: int, busy: Mapping[UUID, int]) -> list[Claim]:
         """Take what is due, so many at most. busy: attempts of this process that are under way, by webhook."""
         async with self._transaction() as driver:
+            # A claim that PostgreSQL forgets as it dies is made again. What came of an attempt is never forgotten.
+            await driver.execute("SET LOCAL synchronous_commit = off")
             rows = await driver.fetch(
                 CLAIM, list(busy), list(busy.values()), per_webhook, limit, self._lease, NOTED_EVERY
             )
@@ -128,7 +132,7 @@ class Queue:
             status = "failed" if due is None else "pending"
             await driver.execute(END, claim.delivery_id, claim.attempt, status, due, outcome.status_code, outcome.error)
             await self._log(driver, claim, outcome)
-            await driver.execute(FAILED, claim.webhook_id)
+            await driver.execute(FAILED, claim.webhook_id, claim.claimed_at)
             if not webhook["is_enabled"]:
                 return None
             if is_gone:
@@ -163,6 +167,7 @@ def _claim(row: Any) -> Claim:
         attempt=row["attempts"],
         tries=row["tries"],
         began_at=row["began_at"],
+        claimed_at=row["claimed_at"],
         event_type=row["event_type"],
         body=row["body"],
         traceparent=row["traceparent"],

@@ -4,11 +4,12 @@ Streams never wait for them: where PostgreSQL or Kafka is away at the start, the
 """
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 
 import structlog
+from aiokafka.errors import KafkaError
 from fastapi import APIRouter
 
 from assay.notify.webhooks.addresses import Addresses, SystemResolver, is_public
@@ -26,6 +27,7 @@ from assay.notify.webhooks.tables import SCHEMA
 from assay.notify.webhooks.targets import Targets
 from assay.shared import backoff, database
 from assay.shared.auth import Authenticator
+from assay.shared.consuming import ParallelConsumer
 from assay.shared.kafka import Publisher, build_broker, ensure_topics
 from assay.shared.settings import DatabaseSettings, KafkaSettings
 from assay.shared.tasks import end
@@ -65,13 +67,9 @@ class Webhooks:
         queue = Queue(transaction, patience, lease=timedelta(seconds=settings.timeout) + LEASE_BEYOND)
         self._sender = Sender(queue, self._poster, concurrency=settings.concurrency, per_webhook=settings.per_webhook)
         self._publisher = Publisher(kafka, source=SOURCE)
-        self._broker = build_broker(kafka, client_id=f"assay-notify-webhooks-{slot}")
-        self._consumer = build_consumer(
-            self._broker,
-            recorder=Recorder(transaction, retention=settings.retention),
-            publisher=self._publisher,
-            news=self._sender.news,
-        )
+        self._recorder = Recorder(transaction, retention=settings.retention)
+        self._client_id = f"assay-notify-webhooks-{slot}"
+        self._consumer: ParallelConsumer | None = None
         self._retention = Retention(transaction, kept=settings.retention)
         service = WebhookService(
             transaction,
@@ -99,11 +97,15 @@ class Webhooks:
     async def check(self) -> None:
         """Raise where webhooks do not work; for `/readyz`."""
         await database.check(self._engine)
-        await self._consumer.check()
+        if self._consumer is None:
+            raise RuntimeError("not begun yet")
+        # Partitions may come late, after another member's death; nothing that is asked here waits for them.
+        with suppress(KafkaError):
+            await self._consumer.check()
 
     def seconds_stalled(self) -> float:
         """For `/healthz`."""
-        return self._consumer.seconds_stalled()
+        return 0.0 if self._consumer is None else self._consumer.seconds_stalled()
 
     async def _begin_in_the_end(self) -> None:
         attempt = 0
@@ -123,10 +125,15 @@ class Webhooks:
             for part in (self._publisher, self._sender, self._retention):
                 await part.start()
                 begun.push_async_callback(part.stop)
-            begun.push_async_callback(self._broker.stop)
-            await self._consumer.start()
-            begun.push_async_callback(self._consumer.stop)
-            await self._broker.start()
+            broker = build_broker(self._kafka, client_id=self._client_id)
+            consumer = build_consumer(
+                broker, recorder=self._recorder, publisher=self._publisher, news=self._sender.news
+            )
+            begun.push_async_callback(broker.stop)
+            await consumer.start()
+            begun.push_async_callback(consumer.stop)
+            await broker.start()
+            self._consumer = consumer
             self._running = begun.pop_all()
             log.info("webhooks_started")
 
