@@ -140,6 +140,7 @@ async def test_a_cursor_of_another_query_is_refused(client: Client, shelf: dict[
         {"min_score": "nan"},
         {"since": "2026-02-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"},
         {"since": "2026-02-01T00:00:00"},
+        {"since": "0"},
         {"sha256": "abc"},
         {"analyzer": "No Name"},
         {"sort": "size"},

@@ -5,9 +5,9 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
 
 from assay.results.feedback import Feedback
+from assay.results.parameters import Moment
 from assay.results.reading import Library
 from assay.results.schemas import Confusion, FeedbackBody, FeedbackView
 from assay.shared import problems
@@ -42,8 +42,8 @@ def build_router(authenticator: Authenticator, *, library: Library, feedback: Fe
     @router.get("/feedback/confusion", tags=["feedback"], responses=problems.answers(403))
     async def show_confusion(
         caller: Operator,
-        since: Annotated[AwareDatetime | None, Query(description="Default: 90 days before `until`")] = None,
-        until: Annotated[AwareDatetime | None, Query(description="Default: now")] = None,
+        since: Annotated[Moment | None, Query(description="Default: 90 days before `until`")] = None,
+        until: Annotated[Moment | None, Query(description="Default: now")] = None,
     ) -> Confusion:
         """How often reports and analyzers said what people say; for operators, over all owners.
 

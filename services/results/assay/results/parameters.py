@@ -1,10 +1,12 @@
 """What lists and exports are narrowed with, as parameters of a query."""
 
+import re
+from datetime import date
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 
 from assay.contracts.analyzers import ANALYZER_NAME
 from assay.results.listing import NAME_CHARS, Filters
@@ -12,6 +14,18 @@ from assay.results.schemas import Status
 from assay.results.sparse import Fields, fields_of
 from assay.shared.problems import InvalidRequestError
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def _written_out(value: object) -> object:
+    """Refuse a bare number, which would be taken for seconds since 1970."""
+    if isinstance(value, str) and not _DAY.match(value):
+        raise ValueError("write it as 2026-03-01 or 2026-03-01T12:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+Day = Annotated[date, BeforeValidator(_written_out)]
 NO_NUL = r"^[^\x00]*$"
 
 
@@ -26,8 +40,8 @@ def read_filters(
     analyzer: Annotated[
         str | None, Query(pattern=ANALYZER_NAME, max_length=64, description="One that is part of the newest run")
     ] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Uploaded at this time or later")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Uploaded before this time")] = None,
+    since: Annotated[Moment | None, Query(description="Uploaded at this time or later")] = None,
+    until: Annotated[Moment | None, Query(description="Uploaded before this time")] = None,
     name: Annotated[
         str | None,
         Query(

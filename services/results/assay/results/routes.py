@@ -1,6 +1,5 @@
 """HTTP entry points about files, runs, analyzers and what went wrong."""
 
-from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from assay.results.counting import Counting
 from assay.results.exporting import MEDIA_TYPES, Exports, Format
 from assay.results.listing import Filters, Sort
 from assay.results.paging import CURSOR_CHARS
-from assay.results.parameters import NO_NUL, read_fields, read_filters
+from assay.results.parameters import NO_NUL, Day, read_fields, read_filters
 from assay.results.reading import Library
 from assay.results.redrive import Redrive
 from assay.results.schemas import (
@@ -29,6 +28,8 @@ from assay.results.schemas import (
     RunList,
     RunView,
     Snapshot,
+    SparseFile,
+    SparseFilePage,
     Stats,
 )
 from assay.results.sparse import Fields
@@ -63,7 +64,7 @@ def build_router(
     Caller = Annotated[Principal, Depends(authenticator.user)]  # noqa: N806  # a type
     Operator = Annotated[Principal, Depends(authenticator.operator)]  # noqa: N806  # a type
 
-    @router.get("/files", tags=["files"], response_model=FilePage)
+    @router.get("/files", tags=["files"], response_model=FilePage | SparseFilePage)
     async def list_files(
         caller: Caller,
         filters: Annotated[Filters, Depends(read_filters)],
@@ -110,7 +111,7 @@ def build_router(
         }
         return StreamingResponse(stream, media_type=MEDIA_TYPES[form], headers=headers)
 
-    @router.get("/files/{file_id}", tags=["files"], response_model=FileView, responses=NOT_MODIFIED)
+    @router.get("/files/{file_id}", tags=["files"], response_model=FileView | SparseFile, responses=NOT_MODIFIED)
     async def show_file(
         request: Request, caller: Caller, file_id: UUID, fields: Annotated[Fields, Depends(read_fields)]
     ) -> Response:
@@ -192,8 +193,8 @@ def build_router(
     async def show_stats(
         caller: Caller,
         scope: Annotated[Literal["own", "all"], Query(description="`all`: over all owners, for operators")] = "own",
-        since: Annotated[date | None, Query(description="From this day on, in UTC")] = None,
-        until: Annotated[date | None, Query(description="Up to this day, which counts as well")] = None,
+        since: Annotated[Day | None, Query(description="From this day on, in UTC")] = None,
+        until: Annotated[Day | None, Query(description="Up to this day, which counts as well")] = None,
     ) -> Stats:
         """Counts, rates and durations over your files, by analyzer and day."""
         if scope == "all" and not caller.is_operator:

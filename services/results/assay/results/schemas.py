@@ -248,6 +248,19 @@ class FilePage(Schema):
     next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null at the end")
 
 
+class SparseFile(Schema):
+    """A file of which only some fields were asked for: those of a file, and none but `file_id` for certain."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    file_id: UUID
+
+
+class SparseFilePage(Schema):
+    items: list[SparseFile]
+    next_cursor: str | None
+
+
 class AnalyzerHealth(Schema):
     """How an analyzer stands, as Kafka knows its consumer group; some seconds old at most."""
 

@@ -26,6 +26,8 @@ INDEXES: Sequence[tuple[str, str]] = (
 
 
 def upgrade() -> None:
+    # Made with the database, as a rule; it is one that whoever owns a database may add.
+    op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public")
     for name, rest in INDEXES:
         op.execute(f"CREATE INDEX {name} ON files {rest}")
     op.execute("DROP INDEX analyses_owner")
