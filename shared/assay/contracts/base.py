@@ -8,9 +8,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class Body(BaseModel):
-    """A frozen value. Readers ignore fields that they do not know, so optional fields can be added freely."""
+    """A frozen value. Readers ignore fields that they do not know, so optional fields can be added freely.
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    Numbers are finite: JSON knows no others.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class Event(Body):

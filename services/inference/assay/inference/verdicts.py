@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from typing import Any
 
 from pydantic import ValidationError
@@ -49,8 +48,6 @@ def conclude(
         raise AnalyzerBrokenError(f"the label {finding.label!r} is not in its manifest")
     if finding.claim not in manifest.claims:
         raise AnalyzerBrokenError(f"the claim {finding.claim!r} is not in its manifest")
-    if finding.score is not None and math.isnan(finding.score):
-        raise AnalyzerBrokenError("its score is not a number")
     try:
         return Verdict(
             label=finding.label,

@@ -93,39 +93,6 @@ SOME_ANALYSES = f"""
     WHERE run_id = ANY($1::uuid[]) AND (run_id, analyzer) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
 """
 
-WHOLES = """
-    WITH RECURSIVE up AS (
-        SELECT file_id FROM unnest($1::uuid[]) AS file_id
-        UNION
-        SELECT file.parent_file_id FROM files AS file JOIN up ON file.file_id = up.file_id
-        WHERE file.parent_file_id IS NOT NULL
-    )
-    SELECT file_id, pg_advisory_xact_lock(number) FROM (
-        SELECT file_id, ('x' || right(replace(file_id::text, '-', ''), 16))::bit(64)::bigint AS number
-        FROM up ORDER BY number
-    ) AS sorted
-"""
-"""Wait until nobody else changes anything about these files and those that they were found in, directly or not, and
-tell which they are. The locks end with the transaction."""
-
-INSIDE = """
-    WITH RECURSIVE down AS (
-        SELECT file_id FROM files WHERE parent_file_id = ANY($1::uuid[])
-        UNION
-        SELECT child.file_id FROM files AS child JOIN down ON child.parent_file_id = down.file_id
-    )
-    SELECT file_id FROM down
-"""
-"""The files that were found inside these, directly or not."""
-
-KNOWN = f"""
-    SELECT wanted.file_id, deleted.file_id IS NOT NULL, {rows_of(File).columns_of("known")}
-    FROM unnest($1::uuid[]) AS wanted (file_id)
-    LEFT JOIN {DeletedFile.__tablename__} AS deleted ON deleted.file_id = wanted.file_id
-    LEFT JOIN files AS known ON known.file_id = wanted.file_id
-"""
-"""Each of these files: its id, whether it was deleted, and its columns, null where there is no row."""
-
 WHOLES = "SELECT DISTINCT parent_file_id FROM files WHERE parent_file_id = ANY($1::uuid[])"
 """Those of these files in which some were found."""
 
