@@ -21,6 +21,8 @@ from assay.notify.stream import Stream, as_chunk
 CONNECTION = "assay_connection"
 # A client that takes nothing any more may hold up a shutdown so long.
 LAST_WORDS_S = 1.0
+# One that has heard its report on a slow line may take what is on the way.
+REPORT_S = 60.0
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -69,7 +71,10 @@ class LiveConnection(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """The server stops."""
-        self._stream.reader.close(End.SHUTDOWN)
+        if self._stream.reader.end is None:
+            self._stream.reader.close(End.SHUTDOWN)
+        else:
+            self._abort_in(LAST_WORDS_S)
 
     # asyncio.Protocol
 
@@ -123,8 +128,12 @@ class LiveConnection(asyncio.Protocol):
         if self._chunked:
             self._transport.write(LAST_CHUNK)
         self._transport.close()
+        self._abort_in(REPORT_S if end is End.COMPLETED else LAST_WORDS_S)
+
+    def _abort_in(self, seconds: float) -> None:
+        """Drop the connection if the client has not taken everything by then."""
         if self._transport.get_write_buffer_size():
-            asyncio.get_running_loop().call_later(LAST_WORDS_S, self._transport.abort)
+            asyncio.get_running_loop().call_later(seconds, self._transport.abort)
 
 
 class StreamingProtocol(H11Protocol):
