@@ -11,12 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from support.services import ServiceProcess, free_port, running_service
 from support.stacks import RunningParts
 
+from assay.results.arrivals import Arrivals
+from assay.results.service import RunService
 from assay.results.settings import Settings
 from assay.results.tables import SCHEMA
 from assay.shared import database
+from assay.shared import outbox as outboxes
 from assay.shared.auth import mint_token
 from assay.shared.ids import new_id
 from assay.shared.kafka import Publisher
+from results.recorder import Recorder
 from results.story import Client, Story
 
 PUBLIC_URL = "https://assay.example"
@@ -93,3 +97,15 @@ def client(client_of: Clients) -> Client:
 def story(publisher: Publisher, client: Client) -> Story:
     """A new file of the client's owner, of which nothing was said yet."""
     return Story(publisher, client.owner)
+
+
+@pytest.fixture
+async def recorder(results: ServiceProcess, publisher: Publisher, engine: AsyncEngine) -> AsyncIterator[Recorder]:
+    """The running service is needed for its tables, and for sending what lies in its outbox."""
+    outbox = outboxes.Outbox(engine, publisher, schema=SCHEMA, source="/assay/tests")
+    recorder = Recorder(
+        RunService(transaction=database.driver_transactions(engine), outbox=outbox, arrivals=Arrivals()), engine
+    )
+    await recorder.start(partitions=12)
+    yield recorder
+    await recorder.stop()

@@ -7,39 +7,23 @@ import asyncio
 import itertools
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
 from aiokafka import AIOKafkaConsumer
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from support.services import ServiceProcess
 
 from assay.contracts import Event, RunCompleted, decode
 from assay.contracts.topics import VERDICTS
-from assay.results.arrivals import Arrivals
-from assay.results.service import RunService
 from assay.results.settings import Settings
-from assay.results.tables import SCHEMA
-from assay.shared import outbox as outboxes
-from assay.shared.database import driver_transactions
 from assay.shared.ids import new_id
 from assay.shared.kafka import Publisher, connection
 from results.recorder import Recorder
 from results.story import Story, eventually, verdict
 
 NOTHING = verdict("no_findings", score=0.1)
-
-
-@pytest.fixture
-async def recorder(results: ServiceProcess, publisher: Publisher, engine: AsyncEngine) -> AsyncIterator[Recorder]:
-    """The running service is needed for its tables, and for sending what lies in its outbox."""
-    outbox = outboxes.Outbox(engine, publisher, schema=SCHEMA, source="/assay/tests")
-    recorder = Recorder(RunService(transaction=driver_transactions(engine), outbox=outbox, arrivals=Arrivals()), engine)
-    await recorder.start(partitions=12)
-    yield recorder
-    await recorder.stop()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
-"""Statistics by HTTP: from rows, and from days that were counted. On real parts."""
+"""Statistics by HTTP, on real parts. That tallies are what the rows say: `test_results_tallies.py`."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,10 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from support.services import free_port, running_service
 
-from assay.results.counting import percentiles
-from assay.results.summing import Summing
-from assay.shared import database
+from assay.results.counting import DAYS_SHOWN, percentiles
+from assay.results.tallying import bucket_of
 from assay.shared.ids import new_id
 from assay.shared.kafka import Publisher
 from results.story import Client, Story, eventually, verdict
@@ -68,21 +65,10 @@ async def test_counts_rates_and_durations(client_of: Clients, client: Client, pu
     assert everything["files"] >= 3
 
 
-@pytest.fixture
-async def summing(engine: AsyncEngine) -> AsyncIterator[Summing]:
-    """No day was counted before, and none is afterwards."""
-    tables = "TRUNCATE file_days, analysis_days, summed_days"
-    async with engine.begin() as connection:
-        await connection.execute(text(tables))
-    yield Summing(database.driver_transactions(engine))
-    async with engine.begin() as connection:
-        await connection.execute(text(tables))
-
-
-async def test_a_counted_day_says_what_its_rows_said(
-    client_of: Clients, client: Client, publisher: Publisher, summing: Summing
+async def test_days_say_what_their_files_say_and_a_deletion_is_seen_at_once(
+    client_of: Clients, client: Client, publisher: Publisher
 ) -> None:
-    """Two days of long ago and one of now; the older ones are counted, then one of their files is deleted."""
+    """Two days of long ago and one of now; then a file of an old day is deleted, and at last the other one."""
     moment = datetime.now(UTC)
     stories = []
     for days in (20, 10, 10, 0):
@@ -91,28 +77,44 @@ async def test_a_counted_day_says_what_its_rows_said(
         await story.say(story.uploaded(), story.requested("jpeg-forensics"), story.completed("jpeg-forensics"))
         await client.report_of(story.file_id)
         stories.append(story)
-    from_rows = await stats(client)
-    assert [each["files"] for each in from_rows["days"]] == [1, 2, 1]
-    counted = []
-    while (day := await summing.sum_one(moment)) is not None:
-        counted.append(day)
-    assert {(moment - timedelta(days=days)).date() for days in (20, 10)} <= set(counted)
-    assert moment.date() not in counted
-    again = await stats(client)
-    assert {**again, "as_of": None} == {**from_rows, "as_of": None}
-    whole = await stats(client_of(operator=True), scope="all", until=(moment - timedelta(days=5)).date().isoformat())
-    assert whole["files"] >= 3
-    await stories[1].say(stories[1].deleted())
-    await client.find(stories[1].file_id)
-    assert await summing.sum_one(moment) is None, "once a day is enough"
+    body = await stats(client)
+    assert [each["files"] for each in body["days"]] == [1, 2, 1]
+    assert body["files"] == body["analyses"]["jpeg-forensics"]["completed"] == 4
+    until = (moment - timedelta(days=5)).date().isoformat()
+    early = await stats(client, until=until)
+    assert (early["files"], early["bytes"]) == (3, 3702)
+    assert early["days"] == body["days"][1:]
+    assert (await stats(client_of(operator=True), scope="all", until=until))["files"] >= 3
+    for story, left in ((stories[1], [1, 1, 1]), (stories[2], [1, 1])):
+        await story.say(story.deleted())
 
-    async def is_gone() -> bool:
-        return await client.find(stories[1].file_id) is None
+        async def is_gone(story: Story = story) -> bool:
+            return await client.find(story.file_id) is None
 
-    await eventually(is_gone, "the deletion")
-    while await summing.sum_one(moment + timedelta(days=1, seconds=1)) is not None:
-        pass
-    assert [each["files"] for each in (await stats(client))["days"]] == [1, 1, 1]
+        await eventually(is_gone, "the deletion")
+        assert [each["files"] for each in (await stats(client))["days"]] == left
+    body = await stats(client)
+    assert body["analyses"]["jpeg-forensics"]["completed"] == body["files"] == 2
+
+
+async def test_more_days_than_are_shown_are_counted_and_the_last_ones_shown(
+    client: Client, publisher: Publisher
+) -> None:
+    """A file comes late on a day that is not shown any more: it counts, and the day is not shown for it."""
+    moment = datetime.now(UTC)
+
+    async def upload(days: int) -> None:
+        story = Story(publisher, client.owner, file_id=id_of(moment - timedelta(days=days)))
+        await story.say(story.uploaded())
+        await client.file_when(story.file_id, lambda body: body["filename"], "the file")
+
+    for days in range(DAYS_SHOWN + 3):
+        await upload(days)
+    await upload(DAYS_SHOWN + 2)
+    shown = [(moment - timedelta(days=days)).date().isoformat() for days in range(DAYS_SHOWN)]
+    body = await stats(client)
+    assert [(each["day"], each["files"]) for each in body["days"]] == [(day, 1) for day in shown]
+    assert body["files"] == DAYS_SHOWN + 4
 
 
 async def test_a_verdict_that_was_taken_over_took_no_time(client: Client, story: Story) -> None:
@@ -147,7 +149,7 @@ async def test_statistics_may_come_from_a_replica(
 
 def test_percentiles_of_buckets() -> None:
     assert percentiles({}) is None
-    found = percentiles({round(8 * 6.658): 98, round(8 * 13.288): 2})  # log2 of 101 and 10001
+    found = percentiles({bucket_of(100): 98, bucket_of(10_000): 2})
     assert found is not None
     assert found.p50 == pytest.approx(100, rel=0.05)
     assert found.p90 == found.p50

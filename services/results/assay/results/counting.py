@@ -1,84 +1,51 @@
-"""Statistics: the days that were counted (`summing.py`), and the rows of those since.
+"""Statistics: tallies, and what was changed in them since they were last summed (`tallying.py`, `summing.py`).
 
-Each statement is one range of an index, however many files there are. Over all owners the answer is kept for some
-seconds.
+Both are read in one transaction, so every row that was written counts once. What is read is bounded by the days that
+are shown, not by the number of files; only the last hour is counted from rows, in an index. Over all owners the answer
+is kept for some seconds.
 """
 
+import json
 import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
-from uuid import UUID
 
-from assay.results import summing
 from assay.results.listing import first_id
 from assay.results.schemas import AnalyzerDay, AnalyzerStats, DayStats, LastHour, Percentiles, Stats
-from assay.results.summing import EVERYBODY, first_of
+from assay.results.tallying import EVERYBODY, OF_FILES, WHOLE, duration_of
 from assay.shared.clock import now
 from assay.shared.database import DriverTransaction
 
 KEPT_S = 10.0
 DAYS_SHOWN = 30
-LAST_DAY = date(9000, 1, 1)
-HIGHEST = UUID(int=2**128 - 1)
-_LAST = "SELECT max(day) FROM summed_days"
-_FILE_DAYS = """
-    SELECT day, media_type, status, label, files, bytes FROM file_days
-    WHERE owner_id = $1 AND day >= $2 AND day < $3
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9999, 1, 1)
+"""What `since` and `until` are where they are not said."""
+# All days together, and the last ones that have anything.
+_TALLIES = """
+    SELECT day, subject, counts::text FROM tallies WHERE owner_id = $1 AND day = $2
+    UNION ALL
+    SELECT day, subject, counts::text FROM tallies WHERE owner_id = $1 AND day >= (
+        SELECT min(day) FROM (
+            SELECT day FROM tallies WHERE owner_id = $1 AND day > $2 GROUP BY day ORDER BY day DESC LIMIT $3
+        ) AS shown
+    )
 """
-_ANALYSIS_DAYS = """
-    SELECT day, analyzer, status, label, bucket, analyses, duration_ms FROM analysis_days
-    WHERE owner_id = $1 AND day >= $2 AND day < $3
+_TALLIES_BETWEEN = """
+    SELECT day, subject, counts::text FROM tallies WHERE owner_id = $1 AND day BETWEEN $2 AND $3
 """
-# A UUIDv7 begins with its milliseconds.
-_DAY_OF = """
-    (to_timestamp(('x' || left(replace({id}::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AT TIME ZONE 'UTC')::date
-"""
-_FILES = f"""
-    SELECT {_DAY_OF.format(id="file_id")} AS day, {summing.FILE_COUNTS} FROM files
-    WHERE file_id >= $1 AND file_id < $2 {{mine}} GROUP BY 1, 2, 3, 4
-"""  # noqa: S608
-_ANALYSES = f"""
-    SELECT {_DAY_OF.format(id="run_id")} AS day, {summing.ANALYSIS_COUNTS} FROM analyses
-    WHERE run_id >= $1 AND run_id < $2 {{mine}} GROUP BY 1, 2, 3, 4, 5
-"""  # noqa: S608
-_MINE = "AND owner_id = $3"
+_CHANGES = "SELECT day, subject, counts::text FROM tally_changes {mine}"
 _HOUR = """
     SELECT (SELECT count(*) FROM files WHERE file_id >= $1 AND file_id < $2 {mine}),
         (SELECT count(*) FROM analyses WHERE run_id >= $1 AND run_id < $2 {mine})
 """
 
-
-@dataclass(slots=True)
-class _Tally:
-    """What was counted of one analyzer, on one day or on all."""
-
-    statuses: Counter[str] = field(default_factory=Counter)
-    labels: Counter[str] = field(default_factory=Counter)
-    buckets: Counter[int] = field(default_factory=Counter)
-    duration_ms: int = 0
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        number = row["analyses"]
-        self.statuses[row["status"]] += number
-        if row["status"] == "completed":
-            self.duration_ms += row["duration_ms"]
-            if row["label"]:
-                self.labels[row["label"]] += number
-            if row["bucket"] >= 0:
-                self.buckets[row["bucket"]] += number
-
-    def failure_rate(self) -> float | None:
-        ended = self.statuses["completed"] + self.statuses["failed"]
-        return round(self.statuses["failed"] / ended, 4) if ended else None
-
-    def mean(self) -> float | None:
-        timed = self.buckets.total()
-        return round(self.duration_ms / timed, 1) if timed else None
+Tallies = defaultdict[str, Counter[str]]
+"""By subject."""
 
 
 class Counting:
@@ -106,90 +73,119 @@ class Counting:
 
     async def _count(self, owner_id: str | None, since: date | None, until: date | None) -> Stats:
         moment = now()
-        whose = EVERYBODY if owner_id is None else owner_id
-        mine, owner = ("", []) if owner_id is None else (_MINE, [owner_id])
+        owner = [] if owner_id is None else [owner_id]
+        hour = (first_id(moment - timedelta(hours=1)), first_id(moment + timedelta(hours=1)))
         async with self._seeing() as driver:
-            last: date | None = await driver.fetchval(_LAST)
-            closed = date.min if last is None else last + timedelta(days=1)
-            begin, end = since or date.min, min(until or LAST_DAY, LAST_DAY) + timedelta(days=1)
-            files = list(await driver.fetch(_FILE_DAYS, whose, begin, min(end, closed)))
-            analyses = list(await driver.fetch(_ANALYSIS_DAYS, whose, begin, min(end, closed)))
-            if end > closed:
-                low = UUID(int=0) if max(begin, closed) == date.min else first_of(max(begin, closed))
-                high = HIGHEST if until is None else first_of(end)
-                files += await driver.fetch(_FILES.format(mine=mine), low, high, *owner)
-                analyses += await driver.fetch(_ANALYSES.format(mine=mine), low, high, *owner)
-            hour = (first_id(moment - timedelta(hours=1)), first_id(moment + timedelta(hours=1)))
-            lately = await driver.fetchrow(_HOUR.format(mine=mine), *hour, *owner)
-        return _stats(owner_id, files, analyses, LastHour(files=lately[0], analyses=lately[1]), moment)
+            if since is None and until is None:
+                summed = await driver.fetch(_TALLIES, owner_id or EVERYBODY, WHOLE, DAYS_SHOWN)
+            else:
+                bounds = (since or FIRST_DAY, until or LAST_DAY)
+                summed = await driver.fetch(_TALLIES_BETWEEN, owner_id or EVERYBODY, *bounds)
+            changed = await driver.fetch(_CHANGES.format(mine="WHERE owner_id = $1" if owner else ""), *owner)
+            lately = await driver.fetchrow(_HOUR.format(mine="AND owner_id = $3" if owner else ""), *hour, *owner)
+        if since is None and until is None:
+            counted = _all_days(summed, changed)
+        else:
+            counted = _days_between(summed, [each for each in changed if bounds[0] <= each["day"] <= bounds[1]])
+        return _stats(owner_id, counted, LastHour(files=lately[0], analyses=lately[1]), moment)
 
 
-def _stats(
-    owner_id: str | None,
-    files: Iterable[Mapping[str, Any]],
-    analyses: Iterable[Mapping[str, Any]],
-    lately: LastHour,
-    moment: datetime,
-) -> Stats:
-    statuses, labels, media_types = Counter[str](), Counter[str](), Counter[str]()
-    by_day: defaultdict[date, list[int]] = defaultdict(lambda: [0, 0])
-    for row in files:
-        statuses[row["status"]] += row["files"]
-        labels[row["label"]] += row["files"]
-        media_types[row["media_type"]] += row["files"]
-        by_day[row["day"]][0] += row["files"]
-        by_day[row["day"]][1] += row["bytes"]
-    whole: defaultdict[str, _Tally] = defaultdict(_Tally)
-    tallies: defaultdict[date, defaultdict[str, _Tally]] = defaultdict(lambda: defaultdict(_Tally))
-    for row in analyses:
-        whole[row["analyzer"]].add(row)
-        tallies[row["day"]][row["analyzer"]].add(row)
-    days = sorted(by_day.keys() | tallies.keys(), reverse=True)[:DAYS_SHOWN]
+@dataclass(slots=True)
+class _Counted:
+    """Tallies of all days together, and of single days, by subject."""
+
+    whole: Tallies = field(default_factory=lambda: defaultdict(Counter))
+    days: defaultdict[date, Tallies] = field(default_factory=lambda: defaultdict(lambda: defaultdict(Counter)))
+
+
+def _all_days(summed: Iterable[Mapping[str, Any]], changed: Iterable[Mapping[str, Any]]) -> _Counted:
+    """Of tallies over all days and of the last days that have any, and of changes on any day."""
+    counted = _Counted()
+    for row in summed:
+        tallies = counted.whole if row["day"] == WHOLE else counted.days[row["day"]]
+        tallies[row["subject"]].update(json.loads(row["counts"]))
+    # Where there are more days than were read, a change alone would not say how an older one stands.
+    oldest = min(counted.days) if len(counted.days) >= DAYS_SHOWN else FIRST_DAY
+    for row in changed:
+        change = json.loads(row["counts"])
+        counted.whole[row["subject"]].update(change)
+        if row["day"] >= oldest:
+            counted.days[row["day"]][row["subject"]].update(change)
+    return counted
+
+
+def _days_between(summed: Iterable[Mapping[str, Any]], changed: Iterable[Mapping[str, Any]]) -> _Counted:
+    """Of tallies and changes on some days, and of no others."""
+    counted = _Counted()
+    for row in chain(summed, changed):
+        counts = json.loads(row["counts"])
+        counted.whole[row["subject"]].update(counts)
+        counted.days[row["day"]][row["subject"]].update(counts)
+    return counted
+
+
+def _stats(owner_id: str | None, counted: _Counted, lately: LastHour, moment: datetime) -> Stats:
+    files = counted.whole[OF_FILES]
+    days = [day for day, tallies in counted.days.items() if any(any(each.values()) for each in tallies.values())]
     return Stats(
         scope="all" if owner_id is None else "own",
         as_of=moment,
-        files=sum(each[0] for each in by_day.values()),
-        bytes=sum(each[1] for each in by_day.values()),
-        by_status=_shown(statuses),
-        by_label=_shown(labels),
-        by_media_type=_shown(media_types),
-        analyses={name: _analyzer(tally) for name, tally in sorted(whole.items())},
+        files=files["files"],
+        bytes=files["bytes"],
+        by_status=_named(files, "status/"),
+        by_label=_named(files, "label/"),
+        by_media_type=_named(files, "media_type/"),
+        analyses={name: _analyzer(tally) for name, tally in _analyzers(counted.whole)},
         last_hour=lately,
-        days=[
-            DayStats(
-                day=day,
-                files=by_day[day][0],
-                bytes=by_day[day][1],
-                analyses={name: _day(tally) for name, tally in sorted(tallies[day].items())},
-            )
-            for day in days
-        ],
+        days=[_day(day, counted.days[day]) for day in sorted(days, reverse=True)[:DAYS_SHOWN]],
     )
 
 
-def _shown(counts: Counter[str]) -> dict[str, int]:
-    return {name: number for name, number in sorted(counts.items()) if name}
+def _analyzers(tallies: Tallies) -> Sequence[tuple[str, Counter[str]]]:
+    """By name, those that have anything."""
+    return sorted((name, tally) for name, tally in tallies.items() if name != OF_FILES and any(tally.values()))
 
 
-def _analyzer(tally: _Tally) -> AnalyzerStats:
+def _named(tally: Counter[str], prefix: str) -> dict[str, int]:
+    """What a tally counts under names with this prefix, without it."""
+    return {name.removeprefix(prefix): tally[name] for name in sorted(tally) if name.startswith(prefix) and tally[name]}
+
+
+def _durations(tally: Counter[str]) -> dict[int, int]:
+    return {int(name): number for name, number in _named(tally, "bucket/").items()}
+
+
+def _analyzer(tally: Counter[str]) -> AnalyzerStats:
+    completed, failed = tally["status/completed"], tally["status/failed"]
+    durations = _durations(tally)
+    timed = sum(durations.values())
     return AnalyzerStats(
-        queued=tally.statuses["queued"],
-        running=tally.statuses["running"],
-        completed=tally.statuses["completed"],
-        failed=tally.statuses["failed"],
-        mean_duration_ms=tally.mean(),
-        duration_ms=percentiles(tally.buckets),
-        failure_rate=tally.failure_rate(),
-        by_label=_shown(tally.labels),
+        queued=tally["status/queued"],
+        running=tally["status/running"],
+        completed=completed,
+        failed=failed,
+        mean_duration_ms=round(tally["duration_ms"] / timed, 1) if timed else None,
+        duration_ms=percentiles(durations),
+        failure_rate=round(failed / (completed + failed), 4) if completed + failed else None,
+        by_label=_named(tally, "label/"),
     )
 
 
-def _day(tally: _Tally) -> AnalyzerDay:
-    return AnalyzerDay(
-        completed=tally.statuses["completed"],
-        failed=tally.statuses["failed"],
-        duration_ms=percentiles(tally.buckets),
-        by_label=_shown(tally.labels),
+def _day(day: date, tallies: Tallies) -> DayStats:
+    files = tallies[OF_FILES]
+    return DayStats(
+        day=day,
+        files=files["files"],
+        bytes=files["bytes"],
+        analyses={
+            name: AnalyzerDay(
+                completed=tally["status/completed"],
+                failed=tally["status/failed"],
+                duration_ms=percentiles(_durations(tally)),
+                by_label=_named(tally, "label/"),
+            )
+            for name, tally in _analyzers(tallies)
+        },
     )
 
 
@@ -202,6 +198,6 @@ def percentiles(buckets: Mapping[int, int]) -> Percentiles | None:
 
     def at(part: float) -> float:
         bucket = ordered[bisect_left(sums, part * sums[-1])]
-        return round(float(2 ** (bucket / 8)) - 1, 1)
+        return round(duration_of(bucket), 1)
 
     return Percentiles(p50=at(0.5), p90=at(0.9), p99=at(0.99))

@@ -11,6 +11,8 @@ FinalStatus = Literal["analyzed", "partially_analyzed", "failed"]
 
 TERMINAL = frozenset({"completed", "failed"})
 FINAL = frozenset({"analyzed", "partially_analyzed", "failed"})
+UNFINISHED = ("queued", "running")
+"""What a file or a run is until then."""
 TIMED_OUT = "timed_out"
 NOT_FINISHED = "derived_file_not_finished"
 """Code in a report's `missing`: a file found inside was not examined in time."""

@@ -16,10 +16,13 @@ from uuid import UUID
 from assay.results import rows, statements
 from assay.results.domain import TERMINAL
 from assay.results.rows import AnalysisRow, FileRow, Row, RunRow, Table
+from assay.results.tallying import ANALYSIS_COLUMNS, FILE_COLUMNS, Tallied
 from assay.shared.database import Driver
 
 AnalysisKey = tuple[UUID, str]
 """Run and analyzer."""
+_FORGET_ANALYSES = statements.FORGET_ANALYSES.format(", ".join(ANALYSIS_COLUMNS))
+_FORGET_FILES = statements.FORGET_FILES.format(", ".join(FILE_COLUMNS))
 FEW_RUNS = 8
 """Of so many, whole analyses are read at once: a lone upload's events come one by one, each waiting for each answer."""
 
@@ -247,16 +250,21 @@ class Ledger:
 
     # Writing.
     async def write(self) -> None:
-        """Write what has changed."""
+        """Write what has changed, and what that changes in the statistics."""
+        tallied = Tallied()
         if self._forgotten:
             gone = sorted(self._forgotten)
-            for statement in statements.FORGET:
+            tallied.remove_analyses(await self._driver.fetch(_FORGET_ANALYSES, gone))
+            tallied.remove_files(await self._driver.fetch(_FORGET_FILES, gone))
+            for statement in statements.FORGET_THE_REST:
                 await self._driver.execute(statement, gone)
-        await self._write(rows.FILES, self._files.values())
-        await self._write(rows.RUNS, self._runs.values())
-        await self._write(rows.ANALYSES, self._analyses.values())
+        await self._write(rows.FILES, self._files.values(), tallied)
+        await self._write(rows.RUNS, self._runs.values(), tallied)
+        await self._write(rows.ANALYSES, self._analyses.values(), tallied)
+        if changes := tallied.changes():
+            await self._driver.execute(statements.TALLY, *zip(*changes, strict=True))
 
-    async def _write(self, table: Table[Row], known: Iterable[Row]) -> None:
+    async def _write(self, table: Table[Row], known: Iterable[Row], tallied: Tallied) -> None:
         new, changed = [], []
         for row in known:
             values = table.values(row)
@@ -265,6 +273,9 @@ class Ledger:
                 new.append(values)
             elif values != before:
                 changed.append(values)
+            else:
+                continue
+            tallied.write(table, before, values)
         await table.write(self._driver, new, changed)
 
 

@@ -11,20 +11,19 @@ from typing import Any, Literal
 from uuid import UUID
 
 from assay.results import paging
-from assay.results.statements import rows_of
+from assay.results.statements import NEWEST, OLDEST, USUAL_STATUS, rows_of
 from assay.results.tables import File
 
 Sort = Literal["newest", "oldest", "score", "name"]
 NAME_CHARS = 200
 """So much of a name counts for its place and for a prefix."""
-USUAL_STATUS = "analyzed"
 LAST = "\U0010ffff"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # As the indexes have them, to the letter.
 SCORE = "coalesce(score, -1)"
 NAME = f"left(lower(coalesce(filename, '')), {NAME_CHARS}) COLLATE \"C\""
-MEDIA_TYPE = 'media_type COLLATE "C"'
+KIND = "split_part(media_type, '/', 1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +128,10 @@ class Listing:
             self._narrow(f"status <> '{USUAL_STATUS}'")
 
     def _narrow_to_media_type(self, media_type: str) -> None:
-        main, _, sub = media_type.partition("/")
-        if sub == "*":
-            self._narrow(f"{MEDIA_TYPE} BETWEEN {{}} AND {{}}", f"{main}/", f"{main}/{LAST}")
-        else:
-            self._narrow(f"{MEDIA_TYPE} = {{}}", media_type)
+        kind, _, sub = media_type.partition("/")
+        self._narrow(f"{KIND} = {{}}", kind)
+        if sub != "*":
+            self._narrow("media_type = {}", media_type)
 
     def statement(self, limit: int | None, cursor: str | None) -> tuple[str, list[Any]]:
         """The statement and its values; its rows are a file's columns and the sort key behind them, if there is one.
@@ -151,8 +149,10 @@ class Listing:
             # One comparison of rows is one place in an index.
             conditions.append(f"({', '.join(columns)}) {'<' if order.descending else '>'} ({numbers})")
             values.extend([*key, last])
-        direction = "DESC" if order.descending else "ASC"
-        ordering = ", ".join(f"{column} {direction}" for column in columns)
+        ordering = NEWEST if order.descending else OLDEST
+        if order.key is not None:
+            direction = "DESC" if order.descending else "ASC"
+            ordering = ", ".join(f"{column} {direction}" for column in columns)
         shown = rows_of(File).columns + ("" if order.key is None else f", {order.key}")
         # Only what is in this file comes into the text; what a client sends is a value.
         text = f"SELECT {shown} FROM files WHERE {' AND '.join(conditions)} ORDER BY {ordering}"  # noqa: S608

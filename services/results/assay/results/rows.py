@@ -107,16 +107,16 @@ class Table(Generic[Row]):
     def __init__(self, row: type[Row], table: type[Base]) -> None:
         columns = table.__table__.columns
         self._row: Callable[..., Row] = row
-        self._names = [each.name for each in fields(row) if each.metadata != NO_COLUMN]
-        if self._names != columns.keys():
+        self.names = [each.name for each in fields(row) if each.metadata != NO_COLUMN]
+        if self.names != columns.keys():
             raise TypeError(f"{row.__name__} and {table.__name__} differ")
         self.name = table.__tablename__
         self._texts = {each.name for each in columns if isinstance(each.type, postgresql.JSONB)}
-        self.values: Callable[[Row], tuple[Any, ...]] = attrgetter(*self._names)
+        self.values: Callable[[Row], tuple[Any, ...]] = attrgetter(*self.names)
         """A row's values in the order of the columns."""
-        keys = [name for name in self._names if columns[name].primary_key]
+        keys = [name for name in self.names if columns[name].primary_key]
         self._key_size = len(keys)
-        numbered = {name: f'"{name}" = ${number}' for number, name in enumerate(self._names, 1)}
+        numbered = {name: f'"{name}" = ${number}' for number, name in enumerate(self.names, 1)}
         is_it = " AND ".join(numbered[name] for name in keys)
         changes = ", ".join(each for name, each in numbered.items() if name not in keys)
         self._update = f"UPDATE {self.name} SET {changes} WHERE {is_it}"  # noqa: S608  # its own columns
@@ -129,7 +129,7 @@ class Table(Generic[Row]):
 
     def columns_of(self, source: str) -> str:
         """What to select for `of`, of a table by this name."""
-        return ", ".join(f'{source}."{name}"' + "::text" * (name in self._texts) for name in self._names)
+        return ", ".join(f'{source}."{name}"' + "::text" * (name in self._texts) for name in self.names)
 
     def of(self, record: Iterable[Any]) -> Row:
         """The row of a record with these columns."""
@@ -147,7 +147,7 @@ class Table(Generic[Row]):
         elif changed:
             await driver.executemany(self._update, changed)
         if new:
-            await driver.copy_records_to_table(self.name, columns=self._names, records=new)
+            await driver.copy_records_to_table(self.name, columns=self.names, records=new)
 
 
 FILES = Table(FileRow, File)

@@ -325,9 +325,7 @@ class LastHour(Schema):
 
 class Stats(Schema):
     scope: Literal["own", "all"]
-    as_of: datetime = Field(
-        description="Of the last days. Those that ended more than two days before are counted once a day, for a month"
-    )
+    as_of: datetime = Field(description="When it was counted")
     files: int
     bytes: int
     by_status: dict[str, int]

@@ -11,9 +11,17 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import inspect
 
 from assay.results import rows
+from assay.results.domain import UNFINISHED
 from assay.results.tables import Analysis, Base, DeletedFile, Feedback, File, Run
 
 Row = TypeVar("Row", bound=Base)
+
+# As the indexes have them, to the letter. Where nulls would come is said although an id is never null: the primary key
+# has it the other way round, so it cannot tempt PostgreSQL to walk along all owners' files for those of one.
+NEWEST = "file_id DESC NULLS LAST"
+OLDEST = "file_id ASC NULLS FIRST"
+USUAL_STATUS = "analyzed"
+"""The index of the others is small. That they are others is said: PostgreSQL plans without knowing a value."""
 
 
 class Rows(Generic[Row]):
@@ -109,13 +117,29 @@ FOUND_INSIDE = f"""
 """
 """The first files found inside each of these, as each analyzer last found them."""
 
+_OWN = "SELECT file_id FROM files WHERE owner_id = $1 AND parent_file_id IS NULL"
+_UNFINISHED = f"({_OWN} AND status = '{{}}' AND status <> '{USUAL_STATUS}' ORDER BY {NEWEST} LIMIT $3)"
+NEWEST_AND_UNFINISHED = f"""
+    SELECT ARRAY({" UNION ".join([f"({_OWN} ORDER BY {NEWEST} LIMIT $2)", *map(_UNFINISHED.format, UNFINISHED)])})
+"""
+"""The ids of an owner's newest uploads, $2, and of those that are unfinished the newest of each kind, $3."""
+
 POSITIONS = "SELECT topic, partition, topic_id, next_offset FROM positions"
 
-FORGET = (
-    "DELETE FROM analyses WHERE run_id = ANY(ARRAY(SELECT run_id FROM runs WHERE file_id = ANY($1::uuid[])))",
+FORGET_ANALYSES = """
+    DELETE FROM analyses WHERE run_id = ANY(ARRAY(SELECT run_id FROM runs WHERE file_id = ANY($1::uuid[])))
+    RETURNING {}
+"""
+FORGET_FILES = "DELETE FROM files WHERE file_id = ANY($1::uuid[]) RETURNING {}"
+FORGET_THE_REST = (
     "DELETE FROM runs WHERE file_id = ANY($1::uuid[])",
-    "DELETE FROM files WHERE file_id = ANY($1::uuid[])",
     f"DELETE FROM {Feedback.__tablename__} WHERE file_id = ANY($1::uuid[])",
     f"INSERT INTO {DeletedFile.__tablename__} SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING",
 )
-"""Nothing but the mark remains."""
+"""Nothing but the mark remains. In this order."""
+TALLY = """
+    INSERT INTO tally_changes (owner_id, day, subject, counts)
+    SELECT owner_id, day, subject, counts::jsonb
+    FROM unnest($1::text[], $2::date[], $3::text[], $4::text[]) AS new (owner_id, day, subject, counts)
+"""
+"""What the transaction changes in the tallies, see `tallying`."""

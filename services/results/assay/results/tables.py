@@ -53,7 +53,8 @@ class File(Base):
     score: Mapped[float | None]
 
     __table_args__ = (
-        Index("files_owner", "owner_id", text("file_id DESC")),
+        # And those of lists: migration 0007.
+        Index("files_owner", "owner_id", text("(parent_file_id IS NULL)"), text("file_id DESC NULLS LAST")),
         Index("files_parent", "parent_file_id", postgresql_where=text("parent_file_id IS NOT NULL")),
     )
 
