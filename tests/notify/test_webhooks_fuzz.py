@@ -8,7 +8,7 @@ from notify.conftest import Owner
 from notify.hooks import hooks_of
 from notify.receivers import receiving
 
-EXAMPLES = 2
+EXAMPLES = 4
 PREFIX = "/api/v1/webhooks"
 
 
