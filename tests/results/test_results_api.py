@@ -10,11 +10,13 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import OffsetAndMetadata
+from pydantic import BaseModel
 from support.services import ServiceProcess
 
 from assay.contracts import AnalyzerManifest, AnalyzerRegistered
 from assay.contracts.dead_letters import DeadLetter
 from assay.contracts.topics import ANALYZERS, DEAD_LETTERS, FILES, FILES_BULK, LANES
+from assay.results.schemas import AnalysisView, FilePage, FileView, RunList, RunView, Snapshot
 from assay.results.settings import Settings
 from assay.shared.auth import mint_token
 from assay.shared.ids import new_id
@@ -84,6 +86,44 @@ async def test_the_object_has_exactly_the_names_of_the_design(client: Client, st
         }
     ]
     assert analysis["verdict"]["details"] == {"grid": [1, 2]}
+
+
+async def test_answers_are_what_the_documentation_says(client: Client, story: Story, publisher: Publisher) -> None:
+    """They are written without the models that describe them, and must be read by these, nothing missing or more."""
+    await story.say(story.uploaded(), story.requested("jpeg-forensics", "camera-noise", "provenance"))
+    said = verdict(artifacts=(story.artifact("jpeg-forensics", b"png"),), details={"of": {"any": [1.5, None, "ü"]}})
+    await story.say(story.completed("jpeg-forensics", said), story.failed("camera-noise"))
+    child = Story(publisher, client.owner)
+    await story.say(child.derived(story, "provenance", "jpeg-forensics"), child.completed("jpeg-forensics"))
+    await client.report_of(child.file_id)
+    await story.say(story.completed("provenance", derived=(child.file_id,)))
+    here = f"/api/v1/files/{story.file_id}"
+    await client.report_of(story.file_id)
+    await client.http.post(f"{here}/feedback", json={"label": "authentic", "note": "I was there."})
+    described: list[tuple[str, type[BaseModel]]] = [
+        (here, FileView),
+        (f"/api/v1/files/{child.file_id}", FileView),
+        ("/api/v1/files", FilePage),
+        (f"/api/v1/files?parent={story.file_id}", FilePage),
+        (f"{here}/runs", RunList),
+        (f"{here}/runs/1", RunView),
+        (f"{here}/runs/1/analyses/jpeg-forensics", AnalysisView),
+        (f"{here}/runs/1/analyses/camera-noise", AnalysisView),
+        ("/internal/v1/snapshot", Snapshot),
+        (f"/internal/v1/snapshot?file_id={story.file_id}", Snapshot),
+    ]
+    for path, schema in described:
+        answer = await client.http.get(path)
+        assert answer.status_code == 200, answer.text
+        assert schema.model_validate_json(answer.text).model_dump(mode="json") == answer.json(), path
+    whole = (await client.http.get(here)).json()
+    assert len(whole["derived"]) == len(whole["feedback"]) == 1
+    for name in FileView.model_fields:
+        part = (await client.http.get(here, params={"fields": name})).json()
+        assert part == {each: whole[each] for each in whole if each in ("file_id", name)}
+    for name in RunView.model_fields:
+        part = (await client.http.get(here, params={"fields": f"run.{name}"})).json()
+        assert part == {"file_id": whole["file_id"], "run": {name: whole["run"][name]}}
 
 
 async def test_a_link_just_answered_works(client: Client, publisher: Publisher) -> None:

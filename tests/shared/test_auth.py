@@ -1,5 +1,6 @@
 """Who may come in: local tokens, sessions, and JWTs of an issuer with real keys behind a real HTTP server."""
 
+import asyncio
 import base64
 import hmac
 import json
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import jwt
@@ -106,6 +108,22 @@ async def test_a_token_of_another_installation_is_refused(client: httpx.AsyncCli
 
 async def test_an_expired_local_token_is_refused(client: httpx.AsyncClient) -> None:
     token = mint_token(SECRET, "grace", ["user"], timedelta(seconds=-1))
+    assert (await client.get("/who", headers=_bearer(token))).status_code == 401
+
+
+async def test_a_token_that_was_just_taken_ends_when_it_says(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is remembered for some seconds, and not longer than it holds."""
+    token = mint_token(SECRET, "grace", ["user"], timedelta(seconds=1))
+    with monkeypatch.context() as patched:
+        decode = Mock(wraps=jwt.decode)
+        patched.setattr(jwt, "decode", decode)
+        for _ in range(3):
+            assert (await client.get("/who", headers=_bearer(token))).json()["owner"] == "grace"
+        assert decode.call_count == 1
+    assert (await client.get("/who", headers={"Cookie": f"{SESSION_COOKIE}={token}"})).status_code == 401
+    await asyncio.sleep(1.1)
     assert (await client.get("/who", headers=_bearer(token))).status_code == 401
 
 

@@ -4,6 +4,7 @@ What one owner has is invisible to another. Services never trust each other's ne
 """
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -32,6 +33,10 @@ KEYS_LIFETIME_S = 600.0
 # An unknown key id asks the issuer anew, but not more often than this.
 KEYS_RETRY_S = 10.0
 LEEWAY_S = 30
+# So long a token that was verified is taken again unseen, never beyond its end. Checking a signature takes longer than
+# many a query.
+KNOWN_S = 5.0
+KNOWN_AT_MOST = 10_000
 OWNER_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@|:+-]{0,199}$")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -117,6 +122,8 @@ class Authenticator:
             raise ValueError("ASSAY_AUTH__AUDIENCE is needed where ASSAY_AUTH__ISSUER is set")
         self._settings = settings
         self._keys = IssuerKeys(settings.issuer, settings.jwks_url) if settings.issuer else None
+        # By use and token: who it is, and until when that need not be checked again.
+        self._known: dict[tuple[str, str], tuple[Principal, float]] = {}
 
     async def user(self, request: Request) -> Principal:
         """Who asks; a FastAPI dependency. Raises UnauthenticatedError or ForbiddenError."""
@@ -134,7 +141,7 @@ class Authenticator:
             )
         if request.method not in SAFE_METHODS:
             self._require_same_origin(request)
-        return self._verify_local(cookie, use="session")
+        return self._verify_session(cookie)
 
     async def operator(self, request: Request) -> Principal:
         """As `user`, with the scope `operator`."""
@@ -161,9 +168,25 @@ class Authenticator:
 
     async def verify(self, token: str) -> Principal:
         """Who a bearer token stands for."""
+        known = self._recall("token", token)
+        if known is not None:
+            return known
         if token.startswith(LOCAL_PREFIX):
             return self._verify_local(token, use="token")
         return await self._verify_issued(token)
+
+    def _verify_session(self, cookie: str) -> Principal:
+        return self._recall("session", cookie) or self._verify_local(cookie, use="session")
+
+    def _recall(self, use: str, token: str) -> Principal | None:
+        principal, until = self._known.get((use, token), (None, 0.0))
+        return principal if time.time() < until else None
+
+    def _remember(self, use: str, token: str, principal: Principal, claims: dict[str, Any]) -> Principal:
+        if len(self._known) >= KNOWN_AT_MOST:
+            self._known.clear()
+        self._known[use, token] = principal, min(time.time() + KNOWN_S, claims.get("exp", math.inf))
+        return principal
 
     def _verify_local(self, token: str, *, use: str) -> Principal:
         try:
@@ -183,7 +206,8 @@ class Authenticator:
         if claims["use"] != use:
             raise UnauthenticatedError("This token was not made for this use.")
         forward = {"cookie": f"{SESSION_COOKIE}={token}"} if use == "session" else {"authorization": f"Bearer {token}"}
-        return self._principal(claims["sub"], str(claims.get("scope", "")).split(), forward)
+        principal = self._principal(claims["sub"], str(claims.get("scope", "")).split(), forward)
+        return self._remember(use, token, principal, claims)
 
     async def _verify_issued(self, token: str) -> Principal:
         if self._keys is None:
@@ -211,7 +235,8 @@ class Authenticator:
         granted = claims.get(self._settings.operator_claim, "")
         scopes = granted.split() if isinstance(granted, str) else [str(each) for each in granted]
         forward = {"authorization": f"Bearer {token}"}
-        return self._principal(str(claims[self._settings.owner_claim]), ["user", *scopes], forward)
+        principal = self._principal(str(claims[self._settings.owner_claim]), ["user", *scopes], forward)
+        return self._remember("token", token, principal, claims)
 
     @staticmethod
     def _principal(owner: str, scopes: Sequence[str], forward: dict[str, str]) -> Principal:

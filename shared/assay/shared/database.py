@@ -115,6 +115,22 @@ def driver_transactions(
     return transaction
 
 
+def driver_connections(engine: AsyncEngine) -> DriverTransaction:
+    """Opens the driver's own connections, taken from the engine's pool, without a transaction.
+
+    For use cases that are one statement, which sees one moment by itself: it saves BEGIN and COMMIT.
+    """
+
+    @asynccontextmanager
+    async def connected() -> AsyncIterator[Driver]:
+        async with engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            yield driver
+
+    return connected
+
+
 async def migrate(engine: AsyncEngine, *, schema: str, scripts: Path) -> None:
     """Bring the schema to the newest revision. Replicas that start at once wait for each other.
 

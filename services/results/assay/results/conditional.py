@@ -2,19 +2,31 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from fastapi import Request, Response
 from pydantic import BaseModel
-from pydantic.main import IncEx
+from pydantic_core import to_json
 
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
 """To be kept by whom it was sent to, and asked for again each time."""
 
 
-def answer(request: Request, body: BaseModel, *, include: IncEx | None = None) -> Response:
+def as_json(body: Mapping[str, Any] | BaseModel) -> bytes:
+    """As a model's own `model_dump_json` has it."""
+    return to_json(body, inf_nan_mode="null")
+
+
+def plain(body: Mapping[str, Any] | BaseModel) -> Response:
+    """The body as JSON, each time."""
+    return Response(as_json(body), media_type="application/json")
+
+
+def answer(request: Request, body: Mapping[str, Any] | BaseModel) -> Response:
     """The body as JSON, or 304 where the client has just that."""
-    content = body.model_dump_json(include=include).encode()
+    content = as_json(body)
     # Weak, because the gateway may compress it: then its bytes differ, and its meaning does not.
     tag = hashlib.blake2b(content, digest_size=16).hexdigest()
     headers = {**HEADERS, "ETag": f'W/"{tag}"'}

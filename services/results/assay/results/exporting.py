@@ -9,18 +9,16 @@ import csv
 import io
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from assay.results.conditional import as_json
 from assay.results.listing import Filters, Listing, Sort
-from assay.results.schemas import FileView
-from assay.results.showing import show
+from assay.results.showing import shown_of
 from assay.results.sparse import FILE_FIELDS, Fields
-from assay.results.statements import rows_of
-from assay.results.tables import File
-from assay.results.views import Views
+from assay.results.views import Json, Views
 from assay.shared.database import DriverTransaction
 from assay.shared.problems import UnavailableError
 
@@ -67,11 +65,11 @@ class Exports:
             cursor = await driver.cursor(statement, *values)
             yield csv_lines([CSV_COLUMNS]) if form == "csv" else b""
             while rows := await cursor.fetch(CHUNK):
-                files = await show(driver, self._views, rows_of(File).objects(rows), fields)
+                files = await shown_of(driver, self._views, [row["file_id"] for row in rows], fields)
                 if form == "csv":
                     yield csv_lines(map(cells, files))
                 else:
-                    yield b"".join(_line(each, fields) for each in files)
+                    yield b"".join(as_json(each) + b"\n" for each in files)
 
 
 async def _again(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -80,38 +78,29 @@ async def _again(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
         yield part
 
 
-def _line(body: BaseModel, fields: Fields) -> bytes:
-    return body.model_dump_json(include=fields.include).encode() + b"\n"
-
-
-def cells(file: FileView) -> Sequence[object]:
+def cells(file: Json) -> Sequence[object]:
     """A file as a row of the table."""
-    run = file.run
-    report = None if run is None else run.report
+    run = file["run"] or {}
+    report = run.get("report") or {}
     verdicts = [
-        f"{each.analyzer}: {each.verdict.label}" + ("" if each.verdict.score is None else f" {each.verdict.score:.3f}")
-        for each in (() if run is None else run.analyses)
-        if each.verdict is not None
+        f"{each['analyzer']}: {said['label']}" + ("" if said["score"] is None else f" {said['score']:.3f}")
+        for each in run.get("analyses", ())
+        if (said := each["verdict"]) is not None
     ]
     return (
-        file.file_id,
-        file.parent_file_id,
-        file.filename,
-        file.media_type,
-        file.size,
-        file.sha256,
-        None if file.created_at is None else file.created_at.isoformat(),
-        file.status,
-        None if run is None else run.run_number,
-        None if run is None or run.completed_at is None else run.completed_at.isoformat(),
-        None if report is None else report.label,
-        None if report is None else report.score,
-        None if report is None else report.confidence,
-        None if report is None else report.claim,
-        None if report is None else report.summary,
+        *(file[name] for name in ("file_id", "parent_file_id", "filename", "media_type", "size", "sha256")),
+        _moment(file["created_at"]),
+        file["status"],
+        run.get("run_number"),
+        _moment(run.get("completed_at")),
+        *(report.get(name) for name in ("label", "score", "confidence", "claim", "summary")),
         "; ".join(verdicts),
-        "; ".join(each.label for each in file.feedback),
+        "; ".join(each["label"] for each in file["feedback"]),
     )
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
 
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> bytes:

@@ -28,10 +28,6 @@ log = structlog.get_logger(__name__)
 MEDIA_LABELS = frozenset({"manipulated", "synthetic"})
 """Who can say one of these is judged by `authentic`, too, though it never says it without proof."""
 
-_OF_FILES = """
-    SELECT file_id, person, feedback_id, label, analyzer, note, run_number, recorded_at FROM feedback
-    WHERE file_id = ANY($1::uuid[]) ORDER BY recorded_at, person
-"""
 _STANDING = """
     SELECT person, feedback_id, label, analyzer, note, run_number, recorded_at FROM feedback
     WHERE file_id = $1 AND person = $2
@@ -71,7 +67,7 @@ _LABELS = "SELECT name, manifest -> 'labels' AS labels FROM analyzers"
 
 
 class Feedback:
-    """Use cases about feedback. Reading it with a file is `of_files`."""
+    """Use cases about feedback. Reading it with a file is `showing`."""
 
     def __init__(self, *, transaction: DriverTransaction, seeing: DriverTransaction, outbox: Outbox) -> None:
         self._transaction = transaction
@@ -179,14 +175,6 @@ class Feedback:
 def view(row: Mapping[str, Any]) -> FeedbackView:
     """A row, or an event's fields with `recorded_at`, as an answer's body."""
     return FeedbackView(**{name: row[name] for name in FeedbackView.model_fields})
-
-
-async def of_files(driver: Driver, file_ids: Sequence[UUID]) -> dict[UUID, list[FeedbackView]]:
-    """What stands of each of these files, the earliest first."""
-    found: defaultdict[UUID, list[FeedbackView]] = defaultdict(list)
-    for row in await driver.fetch(_OF_FILES, file_ids):
-        found[row["file_id"]].append(view(row))
-    return found
 
 
 def _means(said: Mapping[str, Any]) -> Sequence[Any]:

@@ -1,4 +1,7 @@
-"""What lists and exports are narrowed with, as parameters of a query."""
+"""What lists and exports are narrowed with, as parameters of a query.
+
+The dependencies are coroutines, though they wait for nothing: FastAPI runs others in a thread, which takes longer.
+"""
 
 import re
 from datetime import date
@@ -29,7 +32,7 @@ Day = Annotated[date, BeforeValidator(_written_out)]
 NO_NUL = r"^[^\x00]*$"
 
 
-def read_filters(
+async def read_filters(
     status: Annotated[Status | None, Query(description="Of the newest run")] = None,
     label: Annotated[
         str | None, Query(max_length=200, pattern=NO_NUL, description="Of the newest run's report")
@@ -75,7 +78,7 @@ def read_filters(
     )
 
 
-def read_fields(
+async def read_fields(
     fields: Annotated[
         str | None,
         Query(

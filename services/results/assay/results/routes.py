@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from assay.contracts.analyzers import ANALYZER_NAME
-from assay.results.conditional import answer
+from assay.results.conditional import answer, plain
 from assay.results.counting import Counting
 from assay.results.exporting import MEDIA_TYPES, Exports, Format
 from assay.results.listing import Filters, Sort
@@ -80,10 +80,7 @@ def build_router(
         ] = None,
     ) -> Response:
         """The files that you uploaded, the newest first, or those that were found inside one of them."""
-        page = await library.files(caller.owner_id, filters, sort, fields, limit=limit, cursor=cursor)
-        include = fields.include
-        shown: Any = None if include is None else {"items": {"__all__": include}, "next_cursor": True}
-        return Response(page.model_dump_json(include=shown), media_type="application/json")
+        return plain(await library.files(caller.owner_id, filters, sort, fields, limit=limit, cursor=cursor))
 
     @router.get(
         "/export",
@@ -116,12 +113,12 @@ def build_router(
         request: Request, caller: Caller, file_id: UUID, fields: Annotated[Fields, Depends(read_fields)]
     ) -> Response:
         """A file with its newest run: every analysis with stage, times and verdict, and the report."""
-        return answer(request, await library.file(caller.owner_id, file_id, fields), include=fields.include)
+        return answer(request, await library.file(caller.owner_id, file_id, fields))
 
-    @router.get("/files/{file_id}/runs", tags=["files"], responses=problems.answers(404))
-    async def list_runs(caller: Caller, file_id: UUID) -> RunList:
+    @router.get("/files/{file_id}/runs", tags=["files"], response_model=RunList, responses=problems.answers(404))
+    async def list_runs(caller: Caller, file_id: UUID) -> Response:
         """All runs of a file in short, the newest first."""
-        return await library.runs(caller.owner_id, file_id)
+        return plain(await library.runs(caller.owner_id, file_id))
 
     @router.get("/files/{file_id}/runs/compare", tags=["files"], responses=problems.answers(404))
     async def compare_runs(
@@ -237,9 +234,9 @@ def build_internal_router(authenticator: Authenticator, *, library: Library) -> 
     router = APIRouter(prefix="/internal/v1", include_in_schema=False)
     Caller = Annotated[Principal, Depends(authenticator.user)]  # noqa: N806  # a type
 
-    @router.get("/snapshot")
-    async def snapshot(caller: Caller, file_id: UUID | None = None) -> Snapshot:
+    @router.get("/snapshot", response_model=Snapshot)
+    async def snapshot(caller: Caller, file_id: UUID | None = None) -> Response:
         """Files and the Kafka positions that they reflect."""
-        return await library.snapshot(caller.owner_id, file_id)
+        return plain(await library.snapshot(caller.owner_id, file_id))
 
     return router

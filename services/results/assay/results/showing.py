@@ -1,54 +1,40 @@
-"""Files with all that is shown of each: its newest run, that run's analyses, what was found inside, what people
+"""What is shown of files, whoever asks for it: with the newest run, its analyses, what was found inside, what people
 say of it.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
-from assay.results import feedback, statements
-from assay.results.schemas import FileView
+from assay.results import shown
 from assay.results.sparse import EVERYTHING, Fields
-from assay.results.statements import rows_of
-from assay.results.tables import Analysis, File, Run
-from assay.results.views import Views
+from assay.results.views import Json, Views
 from assay.shared.database import Driver
 
-DERIVED_SHOWN = 100
+
+async def show(
+    driver: Driver, views: Views, files: str, values: Sequence[Any], fields: Fields = EVERYTHING
+) -> list[tuple[Any, Json]]:
+    """Each row of a page of files, and what is shown of it. What is in no field is not read.
+
+    files: a statement, which gives the columns of files, and none or some behind them.
+    """
+    rows = await driver.fetch(_statement(files, fields), *values)
+    return [(row, fields.of(views.file(row))) for row in rows]
 
 
-async def show(driver: Driver, views: Views, files: Sequence[File], fields: Fields = EVERYTHING) -> list[FileView]:
-    """What is shown of these files; a few queries, however many they are. What is in no field is not read."""
-    file_ids = [each.file_id for each in files]
-    run_ids = [each.run_id for each in files if each.run_id is not None]
-    runs: dict[UUID, Run] = {}
-    if fields.shows("run"):
-        runs = {run.run_id: run for run in rows_of(Run).objects(await driver.fetch(statements.RUNS_BY_ID, run_ids))}
-    analyses: defaultdict[UUID, list[Analysis]] = defaultdict(list)
-    if fields.shows_analyses:
-        for analysis in rows_of(Analysis).objects(await driver.fetch(statements.ANALYSES_OF_RUNS, run_ids)):
-            analyses[analysis.run_id].append(analysis)
-    derived = await _found_inside(driver, file_ids) if fields.shows("derived") else {}
-    said = await feedback.of_files(driver, file_ids) if fields.shows("feedback") else {}
-    return [
-        views.file(
-            each,
-            runs.get(each.run_id) if each.run_id else None,
-            analyses[each.run_id] if each.run_id else [],
-            derived.get(each.file_id, []),
-            said.get(each.file_id, []),
-        )
-        for each in files
-    ]
+async def shown_of(driver: Driver, views: Views, file_ids: list[UUID], fields: Fields = EVERYTHING) -> list[Json]:
+    """What is shown of these files, in this order; nothing of one that is not there."""
+    return [file for _, file in await show(driver, views, shown.FILES, [file_ids], fields)]
 
 
-async def _found_inside(driver: Driver, file_ids: Sequence[UUID]) -> dict[UUID, list[File]]:
-    """The first 100 files found inside each of these, as each analyzer last found them."""
-    wholes = [file_id for (file_id,) in await driver.fetch(statements.WHOLES, file_ids)]
-    shown: defaultdict[UUID, list[File]] = defaultdict(list)
-    if not wholes:
-        return shown
-    for child in rows_of(File).objects(await driver.fetch(statements.FOUND_INSIDE, wholes, DERIVED_SHOWN)):
-        if child.parent_file_id is not None:
-            shown[child.parent_file_id].append(child)
-    return shown
+@lru_cache(maxsize=1000)
+def _statement(files: str, fields: Fields) -> str:
+    return shown.files_with_all(
+        files,
+        run=fields.shows("run"),
+        analyses=fields.shows_analyses,
+        derived=fields.shows("derived"),
+        feedback=fields.shows("feedback"),
+    )

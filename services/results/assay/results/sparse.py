@@ -25,12 +25,14 @@ class Fields:
     def shows_analyses(self) -> bool:
         return "analyses" in self.of_run
 
-    @property
-    def include(self) -> dict[str, Any] | None:
-        """As Pydantic takes it; None: all."""
-        if self == EVERYTHING:
-            return None
-        return dict.fromkeys(self.of_file, True) | ({"run": set(self.of_run)} if self.of_run else {})
+    def of(self, file: dict[str, Any]) -> dict[str, Any]:
+        """These of a file's object."""
+        if self is EVERYTHING:
+            return file
+        chosen = {name: value for name, value in file.items() if name in self.of_file}
+        if chosen.get("run") is not None:
+            chosen["run"] = {name: value for name, value in chosen["run"].items() if name in self.of_run}
+        return chosen
 
 
 EVERYTHING = Fields()

@@ -5,16 +5,11 @@ to answer it. Columns come from the ORM classes. Each list of ids is one paramet
 stays prepared, for any number of them.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Generic, TypeVar
-
-from sqlalchemy import inspect
+from functools import cache
 
 from assay.results import rows
 from assay.results.domain import UNFINISHED
-from assay.results.tables import Analysis, Base, DeletedFile, Feedback, File, Run
-
-Row = TypeVar("Row", bound=Base)
+from assay.results.tables import Base, DeletedFile, Feedback
 
 # As the indexes have them, to the letter. Where nulls would come is said although an id is never null: the primary key
 # has it the other way round, so it cannot tempt PostgreSQL to walk along all owners' files for those of one.
@@ -24,37 +19,23 @@ USUAL_STATUS = "analyzed"
 """The index of the others is small. That they are others is said: PostgreSQL plans without knowing a value."""
 
 
-class Rows(Generic[Row]):
-    """How one table's rows become objects."""
+class Rows:
+    """How one table's rows are read."""
 
-    def __init__(self, table: type[Row]) -> None:
-        self._table = table
-        attributes = list(inspect(table).column_attrs)
-        columns = [each.columns[0] for each in attributes]
-        self._keys = [each.key for each in attributes]
-        self._names = [each.key for each in columns]
+    def __init__(self, table: type[Base]) -> None:
+        self._names = [each.key for each in table.__table__.columns]
         self.columns = ", ".join(f'"{name}"' for name in self._names)
 
     def columns_of(self, source: str) -> str:
         """The columns, of a table or a subquery by this name."""
         return ", ".join(f'{source}."{name}"' for name in self._names)
 
-    def objects(self, found: Iterable[Mapping[str, Any]]) -> list[Row]:
-        """Objects of rows as they were read: these columns, and none or some behind them."""
-        return [self._table(**dict(zip(self._keys, row.values(), strict=False))) for row in found]
 
+@cache
+def rows_of(table: type[Base]) -> Rows:
+    """Of this table."""
+    return Rows(table)
 
-_ROWS: dict[type[Base], Rows[Any]] = {table: Rows(table) for table in (File, Run, Analysis)}
-
-
-def rows_of(table: type[Row]) -> Rows[Row]:
-    """Of files, runs or analyses."""
-    return _ROWS[table]
-
-
-FILES = f"SELECT {rows_of(File).columns} FROM files WHERE file_id = ANY($1::uuid[])"
-RUNS_BY_ID = f"SELECT {rows_of(Run).columns} FROM runs WHERE run_id = ANY($1::uuid[])"
-ANALYSES_OF_RUNS = f"SELECT {rows_of(Analysis).columns} FROM analyses WHERE run_id = ANY($1::uuid[])"
 
 # A lock's number is the random end of the id. Two files that share it wait for each other, no more. The sorted subquery
 # gives them in their order, and each is locked before the next one is given.
@@ -100,22 +81,6 @@ SOME_ANALYSES = f"""
     SELECT {rows.ANALYSES.columns_of("analyses")} FROM analyses
     WHERE run_id = ANY($1::uuid[]) AND (run_id, analyzer) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
 """
-
-WHOLES = "SELECT DISTINCT parent_file_id FROM files WHERE parent_file_id = ANY($1::uuid[])"
-"""Those of these files in which some were found."""
-
-# Run ids are ordered by time. A later run of the whole finds the same files anew.
-FOUND_INSIDE = f"""
-    WITH found AS (
-        SELECT
-            *, dense_rank() OVER (PARTITION BY parent_file_id, derived_by ORDER BY parent_run_id DESC) AS age
-        FROM files WHERE parent_file_id = ANY($1::uuid[])
-    ), numbered AS (
-        SELECT *, row_number() OVER (PARTITION BY parent_file_id ORDER BY file_id) AS number FROM found WHERE age = 1
-    )
-    SELECT {rows_of(File).columns} FROM numbered WHERE number <= $2 ORDER BY file_id
-"""
-"""The first files found inside each of these, as each analyzer last found them."""
 
 _OWN = "SELECT file_id FROM files WHERE owner_id = $1 AND parent_file_id IS NULL"
 _UNFINISHED = f"({_OWN} AND status = '{{}}' AND status <> '{USUAL_STATUS}' ORDER BY {NEWEST} LIMIT $3)"
