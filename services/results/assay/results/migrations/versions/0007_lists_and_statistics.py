@@ -52,8 +52,8 @@ COUNT = f"""
     ), analysis_groups AS (
         SELECT owner_id, {_DAY.format(id="run_id")} AS day, analyzer, status,
             CASE WHEN status = 'completed' THEN label END AS label,
-            CASE WHEN status = 'completed' AND duration_ms > 0 THEN round(8 * log(2, duration_ms + 1))::int END
-                AS bucket,
+            CASE WHEN status = 'completed' AND duration_ms > 0
+                THEN round(8 * ln((duration_ms + 1)::float8) / ln(2::float8))::int END AS bucket,
             count(*) AS number, sum(duration_ms) FILTER (WHERE status = 'completed') AS duration_ms
         FROM analyses GROUP BY 1, 2, 3, 4, 5, 6
     ), numbers AS (
