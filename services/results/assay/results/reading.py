@@ -52,7 +52,14 @@ class Library:
 
     async def file(self, owner_id: str, file_id: UUID, fields: Fields = EVERYTHING) -> Json:
         """One file. A young id is waited for, up to 5 s. Raises UnknownFileError."""
-        await self.wait_for_young(owner_id, file_id)
+        try:
+            return await self._look_up(owner_id, file_id, fields)
+        except UnknownFileError:
+            if not await self.wait_for_young(owner_id, file_id):
+                raise
+        return await self._look_up(owner_id, file_id, fields)
+
+    async def _look_up(self, owner_id: str, file_id: UUID, fields: Fields) -> Json:
         async with self._connected() as driver:
             return await self._file(driver, owner_id, file_id, fields)
 
@@ -61,19 +68,20 @@ class Library:
             return file
         raise UnknownFileError
 
-    async def wait_for_young(self, owner_id: str, file_id: UUID) -> None:
-        """A link just answered works: its events may still be on their way.
+    async def wait_for_young(self, owner_id: str, file_id: UUID) -> bool:
+        """A link just answered works: its events may still be on their way. False where the id is too old for that.
 
         The wait tells nothing of other owners but that an id is used up, to whoever knows it.
         """
         born = made_at(file_id)
         if born is None or abs(now() - born) >= YOUNG:
-            return
+            return False
         async with aclosing(self._arrivals.looks(file_id)) as looks:
             async for _ in looks:
                 async with self._connected() as driver:
                     if await driver.fetchval(_IS_DECIDED, file_id, owner_id):
-                        return
+                        return True
+        return True
 
     async def files(
         self, owner_id: str, filters: Filters, sort: Sort, fields: Fields, *, limit: int, cursor: str | None

@@ -29,7 +29,7 @@ async def shown_of(driver: Driver, views: Views, file_ids: list[UUID], fields: F
     return [file for _, file in await show(driver, views, shown.FILES, [file_ids], fields)]
 
 
-@lru_cache(maxsize=1000)
+@lru_cache(maxsize=200)
 def _statement(files: str, fields: Fields) -> str:
     return shown.files_with_all(
         files,
