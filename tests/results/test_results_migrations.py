@@ -145,6 +145,12 @@ async def test_all_the_way_back_and_forth(engine: AsyncEngine) -> None:
     await move(engine, "0004")
     await move(engine, "head")
     assert await rows(engine, "analyses") == kept
+    async with engine.connect() as connection:
+        query = text("SELECT owner_id, day = '-infinity', subject, counts FROM tallies ORDER BY 1, 2")
+        counted = [tuple(each) for each in await connection.execute(query)]
+    assert counted == [
+        (owner, is_whole, "a-one", {"status/completed": 1}) for owner in ("", "alice") for is_whole in (False, True)
+    ], "what was there is counted"
     assert await _shape(engine) >= first
     await move(engine, "base")
     async with engine.connect() as connection:

@@ -6,11 +6,13 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from assay.contracts import AnalysisProgressed, decode
+from assay.contracts import AnalysisProgressed, Event, decode
 from assay.contracts.topics import ANALYSES, FILES, FILES_BULK
+from assay.results.reading import SNAPSHOT_NEWEST
 from assay.results.settings import Settings
 from assay.shared.kafka import Publisher, connection
 from assay.shared.topic_ids import topic_ids
+from results.recorder import Recorder
 from results.story import Client, Story
 
 
@@ -77,3 +79,19 @@ async def test_a_snapshot_names_topics_and_all_partitions(
     assert {name: topic["id"] for name, topic in body["topics"].items()} == {name: str(i) for name, i in ids.items()}
     for topic in body["topics"].values():
         assert sorted(map(int, topic["positions"])) == list(range(12))
+
+
+async def test_an_owners_snapshot_has_the_newest_files_and_older_ones_that_are_unfinished(
+    client: Client, publisher: Publisher, recorder: Recorder
+) -> None:
+    begun, waiting, done, *newest = stories = [Story(publisher, client.owner) for _ in range(SNAPSHOT_NEWEST + 3)]
+    events: list[Event] = []
+    for each in stories:
+        events += [each.uploaded(), each.requested("a-one")]
+        if each in (done, *newest):
+            events.append(each.completed("a-one"))
+    await recorder.record(*events, begun.started("a-one"), at_once=400)
+    body = (await client.http.get("/internal/v1/snapshot")).json()
+    expected = [*reversed(newest), waiting, begun]
+    assert [each["file_id"] for each in body["files"]] == [str(each.file_id) for each in expected]
+    assert [each["status"] for each in body["files"][-3:]] == ["analyzed", "queued", "running"]
