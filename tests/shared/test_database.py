@@ -10,7 +10,7 @@ from support.stacks import RunningParts
 from support.uploads import eventually
 
 from assay.shared import database
-from assay.shared.database import build_engine, driver_transactions, is_outage
+from assay.shared.database import build_engine, driver_connections, driver_transactions, is_outage
 from assay.shared.settings import DatabaseSettings
 
 
@@ -93,5 +93,16 @@ async def test_a_drivers_transaction_is_whole_or_not_at_all(stack: RunningParts)
         async with transaction() as driver:
             assert await driver.fetch("SELECT number FROM whole_or_not") == []
             await driver.execute("DROP TABLE whole_or_not")
+    finally:
+        await engine.dispose()
+
+
+async def test_a_drivers_connection_that_cannot_be_made_says_so_in_the_drivers_words(stack: RunningParts) -> None:
+    url = f"{stack.environment()['ASSAY_DATABASE__URL'].rpartition('/')[0]}/nowhere"
+    engine = build_engine(DatabaseSettings(url=SecretStr(url)), schema="public")
+    try:
+        with pytest.raises(asyncpg.InvalidCatalogNameError):
+            async with driver_connections(engine)():
+                pass
     finally:
         await engine.dispose()

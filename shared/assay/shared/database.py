@@ -11,6 +11,7 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from assay.shared.settings import DatabaseSettings
 
@@ -97,12 +98,11 @@ def driver_transactions(
 
     For statements that run for every record: building one with SQLAlchemy takes longer than its answer.
     """
+    connected = driver_connections(engine)
 
     @asynccontextmanager
     async def transaction() -> AsyncIterator[Driver]:
-        async with engine.connect() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert driver is not None
+        async with connected() as driver:
             try:
                 async with driver.transaction(isolation=isolation, readonly=readonly):
                     yield driver
@@ -123,10 +123,18 @@ def driver_connections(engine: AsyncEngine) -> DriverTransaction:
 
     @asynccontextmanager
     async def connected() -> AsyncIterator[Driver]:
-        async with engine.connect() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
+        # Without `engine.connect()`, whose objects take as long as a short query.
+        try:
+            leased = await greenlet_spawn(engine.sync_engine.raw_connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise error.__cause__ or error from None  # as the driver said it
+        try:
+            driver = leased.driver_connection
             assert driver is not None
             yield driver
+        finally:
+            # Nothing is waited for here: there is no transaction that SQLAlchemy knows of.
+            await greenlet_spawn(leased.close)
 
     return connected
 
