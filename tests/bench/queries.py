@@ -108,8 +108,8 @@ async def queries(place: Workplace) -> list[Row]:
             pass  # it makes the tables
         with patch.dict(os.environ, environment):
             settings = Settings()
-        await _trust_the_machine(running)
-        shelf = await _fill(place, settings, place.scale.analyses)
+        async with _trusted_machine(running):
+            shelf = await _fill(place, settings, place.scale.analyses)
         rows = await _measure(place, shelf)
         rows += await _http(place, running, shelf)
     finally:
@@ -129,13 +129,22 @@ def _environment(running: RunningParts, port: int, slot: int = 0) -> dict[str, s
 
 
 # Filling.
-async def _trust_the_machine(running: RunningParts) -> None:
-    """Let this server, which nobody will need again, not wait for its disk while it is filled."""
+@asynccontextmanager
+async def _trusted_machine(running: RunningParts) -> AsyncIterator[None]:
+    """While it is filled, let this server, which nobody will need again, not wait for its disk."""
+    trust = {"fsync": "off", "full_page_writes": "off", "maintenance_work_mem": "'512MB'", "autovacuum": "off"}
+    await _alter(running, *(f"SET {name} = {value}" for name, value in trust.items()))
+    yield
+    await _alter(running, *(f"RESET {name}" for name in trust), then="CHECKPOINT")
+
+
+async def _alter(running: RunningParts, *lines: str, then: str = "SELECT 1") -> None:
     server = await asyncpg.connect(running.environment()["ASSAY_DATABASE__URL"].replace("+asyncpg", ""))
     try:
-        for line in ("fsync = off", "full_page_writes = off", "maintenance_work_mem = '512MB'", "autovacuum = off"):
-            await server.execute(f"ALTER SYSTEM SET {line}")
+        for line in lines:
+            await server.execute(f"ALTER SYSTEM {line}")
         await server.execute("SELECT pg_reload_conf()")
+        await server.execute(then)
     finally:
         await server.close()
 
