@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 from aiokafka.errors import KafkaError
 from fastapi import APIRouter
+from faststream.kafka import KafkaBroker
 
 from assay.notify.webhooks.addresses import Addresses, SystemResolver, is_public
 from assay.notify.webhooks.consumers import build_consumer
@@ -38,6 +39,8 @@ SOURCE = "/assay/notify"
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 # Beyond an attempt's own time: until then the process that has a delivery may still say what came of it.
 LEASE_BEYOND = timedelta(seconds=15)
+# Whoever stops while the group waits for a member that died would wait with it. The group notices who has gone.
+LEAVE_S = 3.0
 
 
 class Webhooks:
@@ -129,13 +132,21 @@ class Webhooks:
             consumer = build_consumer(
                 broker, recorder=self._recorder, publisher=self._publisher, news=self._sender.news
             )
-            begun.push_async_callback(broker.stop)
+            begun.push_async_callback(_leave, broker)
             await consumer.start()
             begun.push_async_callback(consumer.stop)
             await broker.start()
             self._consumer = consumer
             self._running = begun.pop_all()
             log.info("webhooks_started")
+
+
+async def _leave(broker: KafkaBroker) -> None:
+    try:
+        async with asyncio.timeout(LEAVE_S):
+            await broker.stop()
+    except TimeoutError:
+        log.warning("webhooks_left_late")
 
 
 def _any(_: object) -> bool:
