@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 from alembic import command
 from alembic.config import Config
-from pydantic import SecretStr
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from support.own_database import own_database
 from support.stacks import RunningParts
 
 from assay.results.main import MIGRATIONS
@@ -20,7 +20,6 @@ from assay.results.months import Month
 from assay.results.partitions import Partitions
 from assay.shared import database
 from assay.shared.clock import now
-from assay.shared.settings import DatabaseSettings
 
 PRESENT = Month.of(now())
 MAY = datetime(2031, 5, 17, 12, tzinfo=UTC)
@@ -29,20 +28,8 @@ MAY = datetime(2031, 5, 17, 12, tzinfo=UTC)
 @pytest.fixture
 async def engine(stack: RunningParts) -> AsyncIterator[AsyncEngine]:
     """A database of this test's own, with an empty schema `results`."""
-    url = stack.environment()["ASSAY_DATABASE__URL"]
-    name = f"upgrade_{uuid4().hex[:12]}"
-    server = database.build_engine(DatabaseSettings(url=SecretStr(url)), schema="public")
-    async with server.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        await connection.execute(text(f'CREATE DATABASE "{name}"'))
-        engine = database.build_engine(
-            DatabaseSettings(url=SecretStr(f"{url.rpartition('/')[0]}/{name}")), schema="results"
-        )
-        async with engine.begin() as inside:
-            await inside.execute(text("CREATE SCHEMA results"))
+    async with own_database(stack, "results") as engine:
         yield engine
-        await engine.dispose()
-        await connection.execute(text(f'DROP DATABASE "{name}"'))
-    await server.dispose()
 
 
 async def move(engine: AsyncEngine, revision: str) -> None:

@@ -2,20 +2,19 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from alembic import command
 from alembic.config import Config
-from pydantic import SecretStr
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from support.own_database import own_database
 from support.stacks import RunningParts
 
 from assay.shared import database
 from assay.shared.clock import now
 from assay.shared.ids import new_id
-from assay.shared.settings import DatabaseSettings
 from assay.upload.main import MIGRATIONS
 
 ALICE, BOB = "alice", "bob"
@@ -24,20 +23,8 @@ ALICE, BOB = "alice", "bob"
 @pytest.fixture
 async def engine(stack: RunningParts) -> AsyncIterator[AsyncEngine]:
     """A database of this test's own, with an empty schema `upload`."""
-    url = stack.environment()["ASSAY_DATABASE__URL"]
-    name = f"upgrade_{uuid4().hex[:12]}"
-    server = database.build_engine(DatabaseSettings(url=SecretStr(url)), schema="public")
-    async with server.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        await connection.execute(text(f'CREATE DATABASE "{name}"'))
-        engine = database.build_engine(
-            DatabaseSettings(url=SecretStr(f"{url.rpartition('/')[0]}/{name}")), schema="upload"
-        )
-        async with engine.begin() as inside:
-            await inside.execute(text("CREATE SCHEMA upload"))
+    async with own_database(stack, "upload") as engine:
         yield engine
-        await engine.dispose()
-        await connection.execute(text(f'DROP DATABASE "{name}"'))
-    await server.dispose()
 
 
 def upgrade(connection: Connection, revision: str) -> None:
