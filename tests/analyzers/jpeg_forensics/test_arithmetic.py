@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 from analyzers.jpeg_forensics.drawn import decoded, encoded, photo
+from evaluation.masks import agreement, area_under_curve
 
 from assay.inference.analyzers.jpeg_forensics.dct import block_coefficients
 from assay.inference.analyzers.jpeg_forensics.double import fit_frequency, laplacian_weights
@@ -12,7 +13,6 @@ from assay.inference.analyzers.jpeg_forensics.grids import log10_tail
 from assay.inference.analyzers.jpeg_forensics.regions import box_sum, connected
 from assay.inference.analyzers.jpeg_forensics.tables import likely_quality, standard_table
 from assay.inference.analyzers.jpeg_forensics.votes import NO_VOTE, grid_votes
-from assay.inference.evaluation.masks import agreement, area_under_curve
 
 
 def cosines() -> np.ndarray:

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 from analyzers.jpeg_forensics.drawn import encoded, photo
-
-from assay.inference.evaluation import pictures, sets
-from assay.inference.evaluation.__main__ import main
-from assay.inference.evaluation.jpeg_forensics import evaluate_jpeg_forensics
-from assay.inference.evaluation.measures import row, share
-from assay.inference.evaluation.photoholmes import VARIABLE, baseline
+from evaluation import pictures, sets
+from evaluation.__main__ import main
+from evaluation.jpeg_forensics import evaluate_jpeg_forensics
+from evaluation.measures import row, share
+from evaluation.photoholmes import VARIABLE, baseline
 
 
 @pytest.fixture

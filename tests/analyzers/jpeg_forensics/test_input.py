@@ -12,7 +12,7 @@ from analyzers.jpeg_forensics.drawn import PASTED, encoded, pasted, photo
 from PIL import Image
 
 from assay.inference.analyzers.jpeg_forensics import JpegForensics, JpegForensicsSettings
-from assay.inference.analyzers.jpeg_forensics.orientation import upright, upright_box
+from assay.inference.pictures import upright, upright_box
 from assay.sdk import Media, MediaUnreadableError, NotApplicableError
 
 

@@ -16,9 +16,9 @@ from assay.inference.analyzers.jpeg_forensics.examination import Examination
 from assay.inference.analyzers.jpeg_forensics.grids import ForeignGrid
 from assay.inference.analyzers.jpeg_forensics.labels import CLAIM, MANIPULATED
 from assay.inference.analyzers.jpeg_forensics.odd import DoubleAnalysis, OddRegion
-from assay.inference.analyzers.jpeg_forensics.orientation import Box, upright_box
 from assay.inference.analyzers.jpeg_forensics.regions import Region
 from assay.inference.analyzers.jpeg_forensics.tables import likely_quality
+from assay.inference.pictures import Box, upright_box
 from assay.sdk import INCONCLUSIVE, NO_FINDINGS, Evidence, Finding
 
 _SHOWN = 3  # regions told of, of each kind

@@ -10,7 +10,7 @@ from assay.inference.analyzers.jpeg_forensics.calibration import assess
 from assay.inference.analyzers.jpeg_forensics.dct import BLOCK
 from assay.inference.analyzers.jpeg_forensics.decoding import Picture
 from assay.inference.analyzers.jpeg_forensics.examination import Examination
-from assay.inference.analyzers.jpeg_forensics.orientation import upright
+from assay.inference.pictures import upright
 
 LONGEST_SIDE = 1024
 
