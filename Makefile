@@ -37,7 +37,7 @@ format: environment  ## Format the code and repair what the linter can
 	@$(BIN)/ruff check --fix .
 
 eval: environment  ## Compare the analyzers with what they should say; writes .assay/eval.json
-	@$(BIN)/python -m assay.inference.evaluation $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m evaluation $(ONLY)
 
 bench: environment  ## Measure speed beside baselines; writes .assay/bench.json (ONLY=overhead_p50_ms for one row)
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ONLY)

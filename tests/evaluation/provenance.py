@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from assay.inference.analyzers.provenance import Provenance, ProvenanceSettings
-from assay.inference.evaluation import sets
-from assay.inference.evaluation.measures import Row, share
 from assay.sdk import Finding, Media, MediaUnreadableError
+from evaluation import sets
+from evaluation.rows import Row, share
 
 # What the service's typing from content gives for these files; here the names can be believed.
 _MEDIA_TYPES = {
@@ -35,7 +35,7 @@ def evaluate_provenance(data: Path) -> list[Row]:
     is the share of pictures without any declaration for which something is found. Raises FileNotFoundError where the
     data is missing, naming it.
     """
-    folder = sets.folder(data, "provenance", sets.PROVENANCE["provenance"])
+    folder = sets.folder(data, "provenance", sets.PROVENANCE_FILES)
     expected: dict[str, dict[str, Any]] = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
     roots = folder / "trust_test_roots"
     trusting = ProvenanceSettings(
@@ -44,13 +44,16 @@ def evaluate_provenance(data: Path) -> list[Row]:
         trust_config=roots / "store.cfg",
     )
     rows: list[Row] = []
-    for name, settings, key in (("", ProvenanceSettings(), None), (" with test roots", trusting, _WITH_ROOTS)):
+    for name, settings, key in (
+        ("declared", ProvenanceSettings(), None),
+        ("declared_test_roots", trusting, _WITH_ROOTS),
+    ):
         labels, states = _agreement(Provenance(settings), folder, expected, key)
-        rows.append(share(f"provenance label agreement{name}", labels, len(expected), aim=1.0))
-        rows.append(share(f"provenance validation state agreement{name}", states, len(expected), aim=1.0))
+        rows.append(share(f"provenance/{name}/label_agreement", labels, len(expected), aim=1.0))
+        rows.append(share(f"provenance/{name}/state_agreement", states, len(expected), aim=1.0))
     pictures = [_judge(Provenance(ProvenanceSettings()), path) for path in _pictures(data)]
     found = sum(finding is not None and finding.label != "no_findings" for finding in pictures)
-    rows.append(share("provenance findings in pictures without declarations", found, len(pictures), aim=0.0))
+    rows.append(share("provenance/undeclared/findings", found, len(pictures), aim=0.0))
     return rows
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 from analyzers.jpeg_forensics.drawn import encoded, photo
+
 from evaluation import pictures, sets
 from evaluation.__main__ import main
+from evaluation.analyzers import Evaluated
 from evaluation.jpeg_forensics import evaluate_jpeg_forensics
-from evaluation.measures import row, share
 from evaluation.photoholmes import VARIABLE, baseline
+from evaluation.rows import row, share
 
 
 @pytest.fixture
@@ -27,6 +29,7 @@ def test_rows_say_value_baseline_and_ratio() -> None:
     assert row("a", 0.6, "F1", n=3, baseline=0.4) == {
         "name": "a",
         "value": 0.6,
+        "interval": None,
         "unit": "F1",
         "baseline": 0.4,
         "ratio": 1.5,
@@ -42,11 +45,11 @@ def test_an_evaluation_gives_rows_on_any_pictures(data: Path, monkeypatch: pytes
     monkeypatch.setattr(pictures, "QUALITIES", (70, 92))
     monkeypatch.setattr(sets, "REAL", dict(list(sets.REAL.items())[:2]))
     rows = {entry["name"]: entry for entry in evaluate_jpeg_forensics(data)}
-    alarms = rows["jpeg-forensics false alarms, all"]
+    alarms = rows["jpeg-forensics/resaved/false_alarms"]
     assert (alarms["value"], alarms["n"], alarms["aim"]) == (0.0, 8, 0.01)
-    assert rows["jpeg-forensics detection, splices saved as PNG"]["n"] == 4
-    assert rows["jpeg-forensics detection, splices saved as PNG"]["value"] > 0.7
-    assert rows["jpeg-forensics IOU, splices saved as PNG"]["value"] > 0.5
+    assert rows["jpeg-forensics/splices_png/recall"]["n"] == 4
+    assert rows["jpeg-forensics/splices_png/recall"]["value"] > 0.7
+    assert rows["jpeg-forensics/splices_png/iou"]["value"] > 0.5
 
 
 def test_splices_are_the_same_in_every_run(data: Path) -> None:
@@ -80,12 +83,21 @@ def test_without_a_data_folder_it_ends_with_2(
 def test_figures_are_kept(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASSAY_DATA", str(data))
     monkeypatch.setenv("ASSAY_HOME", str(tmp_path / "home"))
-    monkeypatch.setitem(
-        main.__globals__["EVALUATIONS"], "jpeg-forensics", lambda folder: [share(folder.name, 1, 4, aim=0.3)]
-    )
-    assert main(["jpeg-forensics"]) == 0
-    (kept,) = json.loads((tmp_path / "home" / "eval.json").read_text(encoding="utf-8"))
-    assert kept == {"name": "data", "value": 0.25, "unit": "share", "baseline": None, "ratio": None, "aim": 0.3, "n": 4}
+    more = Evaluated(more=lambda folder: [share(f"jpeg-forensics/{folder.name}/recall", 1, 4, aim=0.3)])
+    monkeypatch.setitem(main.__globals__["EVALUATED"], "jpeg-forensics", more)
+    assert main(["jpeg-forensics"]) == 2  # not all sets are there
+    kept = {row["name"]: row for row in json.loads((tmp_path / "home" / "eval.json").read_text(encoding="utf-8"))}
+    assert kept["jpeg-forensics/data/recall"] == {
+        "name": "jpeg-forensics/data/recall",
+        "value": 0.25,
+        "interval": [0.0063, 0.8059],
+        "unit": "share",
+        "baseline": None,
+        "ratio": None,
+        "aim": 0.3,
+        "n": 4,
+    }
+    assert kept["jpeg-forensics/composite_faces/false_alarms"]["n"] == 2
 
 
 def test_a_checkout_without_photoholmes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

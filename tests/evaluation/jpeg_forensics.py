@@ -18,11 +18,11 @@ from assay.inference.analyzers.jpeg_forensics.decoding import Picture
 from assay.inference.analyzers.jpeg_forensics.examination import examine
 from assay.inference.analyzers.jpeg_forensics.heatmap import suspect
 from assay.inference.analyzers.jpeg_forensics.votes import grid_votes
-from assay.inference.evaluation import pictures, sets
-from assay.inference.evaluation.masks import Agreement, agreement, area_under_curve, mean
-from assay.inference.evaluation.measures import Row, row, share
-from assay.inference.evaluation.photoholmes import Baseline, baseline
 from assay.sdk import Finding, Media
+from evaluation import pictures, sets
+from evaluation.masks import Agreement, agreement, area_under_curve, mean
+from evaluation.photoholmes import Baseline, baseline
+from evaluation.rows import Row, row, share
 
 _FALSE_ALARMS_AIM = 0.01
 _SPLICES_PER_SET = 40
@@ -66,7 +66,6 @@ def evaluate_jpeg_forensics(data: Path) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         judge = Judge(Path(folder))
         alarms, unedited_scores = _false_alarms(data, judge)
-        edited = _edited_sets(data, judge)
         found = [
             Found(splice, judge.judge([splice.content])[0])
             for splice in _splices(data, lossless=False) + _splices(data, lossless=True)
@@ -74,7 +73,6 @@ def evaluate_jpeg_forensics(data: Path) -> list[Row]:
         compared = baseline()
         return [
             *alarms,
-            *edited,
             *_detection(found, unedited_scores),
             *_localisation(found, judge, compared),
             *_comparison_with_zero(data, judge, compared),
@@ -101,19 +99,9 @@ def _false_alarms(data: Path, judge: Judge) -> tuple[list[Row], list[float]]:
                     total[key] += 1
                     hits[key] += finding.label == "manipulated"
     for key in sorted(total, key=lambda key: (key != "all", key)):
-        rows.append(share(f"jpeg-forensics false alarms, {key}", hits[key], total[key], aim=_FALSE_ALARMS_AIM))
+        name = "resaved" if key == "all" else f"resaved_{key.replace(' ', '_')}"
+        rows.append(share(f"jpeg-forensics/{name}/false_alarms", hits[key], total[key], aim=_FALSE_ALARMS_AIM))
     return rows, scores
-
-
-def _edited_sets(data: Path, judge: Judge) -> list[Row]:
-    """Edited pictures of the shared sets as they are; their masks are not known."""
-    rows = []
-    for name, source in sets.EDITED.items():
-        files = sorted(sets.folder(data, name, source).iterdir())
-        findings = judge.judge(file.read_bytes() for file in files)
-        hits = sum(finding.label == "manipulated" for finding in findings)
-        rows.append(share(f"jpeg-forensics detection, {name.split('/')[1]}", hits, len(files)))
-    return rows
 
 
 def _splices(data: Path, *, lossless: bool) -> list[pictures.Splice]:
@@ -126,9 +114,9 @@ def _splices(data: Path, *, lossless: bool) -> list[pictures.Splice]:
 
 
 _KINDS: dict[str, Callable[[pictures.Splice], bool]] = {
-    "saved at a higher quality than before": lambda splice: splice.saved > splice.host,
-    "saved at no higher quality than before": lambda splice: 0 < splice.saved <= splice.host,
-    "saved as PNG": lambda splice: splice.saved == 0,
+    "splices_saved_higher": lambda splice: splice.saved > splice.host,
+    "splices_saved_no_higher": lambda splice: 0 < splice.saved <= splice.host,
+    "splices_png": lambda splice: splice.saved == 0,
 }
 
 
@@ -137,9 +125,9 @@ def _detection(found: Sequence[Found], unedited_scores: Sequence[float]) -> list
     for kind, belongs in _KINDS.items():
         some = [entry.finding for entry in found if belongs(entry.splice)]
         hits = sum(finding.label == "manipulated" for finding in some)
-        rows.append(share(f"jpeg-forensics detection, splices {kind}", hits, len(some)))
+        rows.append(share(f"jpeg-forensics/{kind}/recall", hits, len(some)))
         area = area_under_curve(unedited_scores, [_raw(finding) for finding in some])
-        rows.append(row(f"jpeg-forensics AUC, splices {kind}", area, "area", n=len(some) + len(unedited_scores)))
+        rows.append(row(f"jpeg-forensics/{kind}/auc", area, "area", n=len(some) + len(unedited_scores)))
     return rows
 
 
@@ -168,7 +156,7 @@ def _localisation(found: Sequence[Found], judge: Judge, compared: Baseline | Non
         some = some[:: max(1, len(some) // _DQ_COMPARED)][:_DQ_COMPARED]
         ours = mean([agreement(_mask(judge, splice.content), splice.mask) for splice in some])
         theirs = _best_dq(compared, some) if compared and some[0].saved else None
-        rows += _agreement_rows(f"splices {kind}, against dq" if theirs else f"splices {kind}", ours, theirs, len(some))
+        rows += _agreement_rows(f"{kind}_beside_dq" if theirs else kind, ours, theirs, len(some))
     return rows
 
 
@@ -197,15 +185,15 @@ def _comparison_with_zero(data: Path, judge: Judge, compared: Baseline | None) -
         ours.append(agreement(_mask(judge, splice.content), splice.mask))
     # They differ where a coefficient is exactly 0.5, which is common and which rounding there puts on either side.
     return [
-        share("jpeg-forensics votes equal to zero's", same, pixels),
-        *_agreement_rows("splices saved as PNG, against zero", mean(ours), mean(theirs), len(small)),
+        share("jpeg-forensics/splices_png_beside_zero/equal_votes", same, pixels),
+        *_agreement_rows("splices_png_beside_zero", mean(ours), mean(theirs), len(small)),
     ]
 
 
 def _agreement_rows(what: str, ours: Agreement, theirs: Agreement | None, n: int) -> list[Row]:
     return [
         row(
-            f"jpeg-forensics {figure.upper()}, {what}",
+            f"jpeg-forensics/{what}/{figure}",
             getattr(ours, figure),
             figure.upper(),
             n=n,
