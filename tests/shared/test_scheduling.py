@@ -141,6 +141,22 @@ def test_beside_one_in_work_goes_what_waits_in_its_lane_and_fits_in_the_same_slo
     assert {each.number for each in taken(schedule, 9)} == {3, 4}, "what did not fit waits on"
 
 
+def test_a_lane_that_combines_has_one_in_work_until_a_batch_is_full() -> None:
+    schedule: Schedule[Thing] = Schedule(4, {"people": Lane(combines=True), "bulk": Lane()})
+    people = [Thing(number, "people", order=number) for number in range(5)]
+    put(schedule, *people, bulk := Thing(9, "bulk", order="other"))
+    assert {schedule.take(), schedule.take()} == {people[0], bulk}
+    assert schedule.take() is None, "one of the lane is in work"
+    schedule.combined(people[0], is_full=True)
+    assert [schedule.take() for _ in range(3)] == [people[1], people[2], None], "the window is full"
+    schedule.combined(people[1], is_full=False)
+    schedule.release(people[0])
+    schedule.release(people[1])
+    assert schedule.take() is None, "one of the lane is still in work"
+    schedule.release(people[2])
+    assert schedule.take() is people[3]
+
+
 def test_urgent_ones_wait_for_no_slot_and_no_order() -> None:
     schedule: Schedule[Thing] = Schedule(1, {})
     put(

@@ -1,9 +1,12 @@
 """Records that are handled together: what is there at the moment, of each partition in their order, at most so many.
 
 A slot takes a partition's next record and whatever waits behind it; where the lane combines, then what waits of other
-partitions, until there are enough. Nothing ever waits for a batch to fill. It fails and is tried again as a whole, or
-with others. Where it fails for good, its records are handled one by one, so that only the one that is bad becomes a
-dead letter. Suspects, and records that must be noted before they start, stay by themselves.
+partitions, until there are enough. Nothing waits for a batch to fill. But a lane that combines has one in work at a
+time, as long as none is full: a transaction costs as much as fifty records, and what comes meanwhile shares the next.
+
+A batch fails and is tried again as a whole, or with others. Where it fails for good, its records are handled one by
+one, so that only the one that is bad becomes a dead letter. Suspects, and records that must be noted before they start,
+stay by themselves.
 """
 
 import asyncio
@@ -38,6 +41,11 @@ class BatchHandling(Handling):
 
     async def _handle(self, job: Job) -> None:
         groups = self._together_with(job) if _goes_together(job) else []
+        if not job.is_urgent:
+            is_full = sum(map(len, groups)) >= self._max_batch
+            self._schedule.combined(job, is_full=is_full)
+            if is_full:
+                self.fill()
         if sum(map(len, groups)) > 1:
             await self._handle_together(groups)
         else:

@@ -20,7 +20,8 @@ class Lane:
     gives_way: bool = False
     """`bound` holds its records back while somebody waits for those of others."""
     combines: bool = False
-    """Records of several partitions may go together in one batch, which takes one slot."""
+    """Records of several partitions may go together in one batch, which takes one slot. What comes while it is in work
+    becomes the next one; a second is in work beside it only where the last one was full."""
     waited_for: bool = True
     """Its records tell that somebody waits; not so those of lanes that give way."""
 
@@ -49,10 +50,17 @@ class _Queue(Generic[Item]):
         self.limit = self.share = max(1, int(window * lane.share))
         self.gives_way = lane.gives_way
         self.combines = lane.combines
+        self.overflows = False
         self.running = 0
         self.passed = 0.0
         self.turns: deque[Hashable] = deque()
         self._of: dict[Hashable, list[tuple[int, Item]]] = {}
+
+    @property
+    def may_begin(self) -> bool:
+        """Something waits, and may have a slot if one is free."""
+        at_most = 1 if self.combines and not self.overflows else self.limit
+        return bool(self.turns) and self.running < at_most
 
     def add(self, item: Item) -> None:
         own = self._of.get(item.turn)
@@ -147,7 +155,7 @@ class Schedule(Generic[Item]):
             return None
         best: _Queue[Item] | None = None
         for queue in self._queues.values():
-            if queue.turns and queue.running < queue.limit and (best is None or queue.passed < best.passed):
+            if queue.may_begin and (best is None or queue.passed < best.passed):
                 best = queue
         if best is None:
             return None
@@ -188,6 +196,10 @@ class Schedule(Generic[Item]):
         queue = self._queues[item.lane]
         other = queue.next() if queue.combines else None
         return queue.take() if other is not None and fits(other) else None
+
+    def combined(self, item: Item, *, is_full: bool) -> None:
+        """What goes with an item in work was taken; full: more may wait than one batch holds."""
+        self._queue_of(item.lane).overflows = is_full
 
     def put_back(self, item: Item, others: Sequence[Item]) -> None:
         """These wait behind the item again, before all others."""
