@@ -88,6 +88,18 @@ def test_files_put_there_by_hand_are_found(store: ModelStore) -> None:
     assert store.find("some-analyzer", weights()) == store.folder / "net.bin"
 
 
+def test_files_put_there_by_hand_may_lie_in_a_folder(store: ModelStore) -> None:
+    pulled_for_another = store.folder / ("0" * 64) / "net.bin"
+    by_hand = store.folder / "somebody's network" / "net.bin"
+    for path, content in ((pulled_for_another, CONTENT[::-1]), (by_hand, CONTENT)):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    assert store.find("some-analyzer", weights()) == by_hand
+    by_hand.unlink()
+    with pytest.raises(WeightsMissingError):
+        store.find("some-analyzer", weights())
+
+
 def test_missing_weights_name_the_command(store: ModelStore) -> None:
     with pytest.raises(WeightsMissingError, match="run `assay models pull some-analyzer`"):
         store.find("some-analyzer", weights())

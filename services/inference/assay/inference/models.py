@@ -2,19 +2,24 @@
 
 <models>/<sha256>/<name>    put there by `assay models pull`
 <models>/<name>             put there by hand
+<models>/<folder>/<name>    the same, where somebody keeps the files of each network together
 in the analyzer's package   declared with `url="package:module/path"`
 """
 
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from assay.contracts import AnalyzerManifest, Weights
 from assay.sdk.packed import SCHEME, packed
+
+_PULLED = re.compile(r"[0-9a-f]{64}")
 
 REINSTALL = "install the analyzer's package again"
 
@@ -122,6 +127,10 @@ class ModelStore:
         place = self.place(weights)
         yield place
         yield self.folder / place.name
+        # What was pulled for other analyzers is none of it, whatever its name.
+        yield from sorted(
+            path for path in self.folder.glob(f"*/{escape(place.name)}") if not _PULLED.fullmatch(path.parent.name)
+        )
 
 
 def is_packed(weights: Weights) -> bool:
