@@ -1,65 +1,78 @@
-"""`PYTHONPATH=tests python -m evaluation [ONLY]`: measure the analyzers on the evaluation data.
+"""`PYTHONPATH=tests python -m evaluation [ONLY]`; `make eval ONLY=name`. docs/evaluation.md tells more.
 
-ASSAY_DATA names the data, ASSAY_HOME (.assay) where eval.json is written. Exit status 0: measured; 2: data or weights
-are missing (the rest is measured), or nothing is called ONLY.
-
-ONLY         an analyzer's name, from the command line or the environment (`make eval ONLY=provenance`)
-PER_CLASS    at most so many pictures of each class of a set
+Prints tables, writes eval.json and eval/*.png into ASSAY_HOME (.assay). Exit status 0: all was measured and nothing is
+worse than recorded; 1: something is; 2: data or weights are missing (the rest is measured), or nothing is called ONLY.
 """
 
-import os
 import sys
-import time
+import tempfile
 from pathlib import Path
 
-from evaluation.analyzers import EVALUATED, Evaluated
-from evaluation.judging import LeftOutError, opened
+from evaluation import recorded
+from evaluation.analyzers import EVALUATED
+from evaluation.fusing import NAME as FUSION
+from evaluation.fusing import conclusion
 from evaluation.library import Library
-from evaluation.measuring import judged_sets, rows_on_sets
+from evaluation.options import Options, WrongOptionError
 from evaluation.reserved import ReservedError
-from evaluation.rows import Row, show, write
-from evaluation.sets import DataMissingError, described
+from evaluation.rows import CONDITION, show, write
+from evaluation.running import Evaluation
+from evaluation.sets import described
 
 
 def main(arguments: list[str]) -> int:
-    """Run all evaluations, or the one that is named. Returns the exit status."""
-    only = arguments[0] if arguments else os.environ.get("ONLY", "")
-    chosen = {name: each for name, each in EVALUATED.items() if only in ("", name)}
-    if not chosen:
-        return _refuse(f"There is no evaluation {only!r}. There are: {', '.join(EVALUATED)}.")
-    root = os.environ.get("ASSAY_DATA")
-    if not root:
+    """Measure all, or what is named. Returns the exit status."""
+    try:
+        options = Options.from_environment(arguments)
+    except WrongOptionError as error:
+        return _refuse(str(error))
+    if options.only not in ("", FUSION, *EVALUATED):
+        return _refuse(f"There is no evaluation {options.only!r}. There are: {', '.join((*EVALUATED, FUSION))}.")
+    if options.data is None:
         return _refuse(f"ASSAY_DATA is not set. Name the folder that holds the evaluation data:\n{described()}")
-    per_class = os.environ.get("PER_CLASS")
-    library = Library(Path(root), int(per_class) if per_class else None)
-    rows: list[Row] = []
-    for name, evaluated in chosen.items():
+    with tempfile.TemporaryDirectory(prefix="assay-evaluation-") as scratch:
+        library = Library(options.data, Path(scratch), options.per_class, options.robust_per_class)
+        evaluation = Evaluation(options, library)
         try:
-            rows += _measured(name, evaluated, library)
+            evaluation.run()
         except ReservedError as refused:
             return _refuse(str(refused))
-        except (LeftOutError, DataMissingError) as missing:
-            library.missing.append(str(missing))
-    if rows:
-        show(rows)
-        path = Path(os.environ.get("ASSAY_HOME", ".assay")) / "eval.json"
-        write(rows, path)
-        print(f"Written to {path}")
-    if library.missing:
-        return _refuse("Left out, because something is missing:\n" + "\n".join(f"  {each}" for each in library.missing))
-    return 0
+    return _told(evaluation, options)
 
 
-def _measured(name: str, evaluated: Evaluated, library: Library) -> list[Row]:
-    print(f"{name} …", file=sys.stderr, flush=True)
-    began = time.monotonic()
-    with opened(name) as judge:
-        judged = judged_sets(judge, library, evaluated)
-        rows = rows_on_sets(name, judged, judge.pace)
-    if evaluated.more is not None:
-        rows += evaluated.more(library.data)
-    print(f"{name} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    return rows
+def _told(evaluation: Evaluation, options: Options) -> int:
+    status = 0
+    if evaluation.rows:
+        show(evaluation.rows)
+        path = options.home / "eval.json"
+        write(evaluation.rows, path)
+        print(f"Written to {path}, curves to {options.home / 'eval'}")
+        for line in conclusion(evaluation.rows):
+            print(line)
+        status = _recorded(evaluation, options)
+    if evaluation.missing:
+        missing = "\n".join(f"  {each}" for each in evaluation.missing)
+        print(f"Left out, because something is missing:\n{missing}", file=sys.stderr)
+        return status or 2
+    return status
+
+
+def _recorded(evaluation: Evaluation, options: Options) -> int:
+    """Record the figures, or say what is worse than recorded; 1 where something is."""
+    if options.per_class is not None:
+        print("PER_CLASS is set: these figures are not compared with the recorded ones.")
+        return 0
+    if options.record:
+        recorded.record(evaluation.rows, evaluation.weights)
+        print(f"Recorded in {recorded.RECORDED}")
+        return 0
+    known = recorded.read()
+    if not options.is_robust_as_recorded:
+        known = {name: each for name, each in known.items() if CONDITION not in name}
+    worse = recorded.worse(evaluation.rows, known, evaluation.weights)
+    for each in worse:
+        print(f"WORSE than recorded: {each}")
+    return int(bool(worse))
 
 
 def _refuse(reason: str) -> int:

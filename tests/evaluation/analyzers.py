@@ -5,12 +5,10 @@ pictures of all other sets, and over worsened copies (`conditions.py`). What els
 (masks, another program's figures beside) is a function from the data root to rows.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
-from evaluation.jpeg_forensics import evaluate_jpeg_forensics
-from evaluation.provenance import evaluate_provenance
 from evaluation.rows import Row
 
 
@@ -20,18 +18,29 @@ class Evaluated:
 
     sets     names of the sets; None: all of its claims
     robust   names of those whose pictures are also judged in worsened copies; None: all with both classes
-    more     rows of its own, named `<analyzer>/…`, from the data root
+    more     `module:function` that gives rows of its own, named `<analyzer>/…`, from the data root. Imported when it is
+             called: what is wrong with one analyzer is not in the way of the others
     """
 
     sets: tuple[str, ...] | None = None
     robust: tuple[str, ...] | None = None
-    more: Callable[[Path], list[Row]] | None = None
+    more: str = ""
+
+    def rows_of_its_own(self, data: Path) -> list[Row]:
+        """Measure what only this analyzer has."""
+        if not self.more:
+            return []
+        module, _, function = self.more.partition(":")
+        rows: list[Row] = getattr(import_module(module), function)(data)
+        return rows
 
 
 EVALUATED: dict[str, Evaluated] = {
     # It reads what files declare; a worsened copy declares nothing.
-    "provenance": Evaluated(sets=("declared", "exif_camera"), robust=(), more=evaluate_provenance),
-    "jpeg-forensics": Evaluated(more=evaluate_jpeg_forensics),
+    "provenance": Evaluated(
+        sets=("declared", "exif_camera"), robust=(), more="evaluation.provenance:evaluate_provenance"
+    ),
+    "jpeg-forensics": Evaluated(more="evaluation.jpeg_forensics:evaluate_jpeg_forensics"),
     "splicing": Evaluated(),
     "synthetic-image": Evaluated(),
     "face-manipulation": Evaluated(),

@@ -31,7 +31,17 @@ DIRECTIONS = {
     "false_alarms": LOWER,
     "ece": LOWER,
     "coverage": HIGHER,
+    "iou": HIGHER,
+    "f1": HIGHER,
+    "mcc": HIGHER,
+    "label_agreement": HIGHER,
+    "state_agreement": HIGHER,
+    "findings": LOWER,
+    "failed": LOWER,
+    "auc_gain": HIGHER,
+    "training_duplicates": LOWER,
 }
+"""Which way a figure is better; one that is not named here is only told."""
 
 BINS = 10
 FALSE_ALARMS = 0.01
@@ -78,7 +88,11 @@ def scored(judgements: Sequence[Judgement]) -> Scored:
 
 def auc(some: Scored) -> float:
     """Probability that a positive's raw score lies above a negative's; ties count half. NaN without both."""
-    low, high = _by_class(some)
+    return area(*_by_class(some))
+
+
+def area(low: Floats, high: Floats) -> float:
+    """Probability that one of `high` lies above one of `low`; ties count half. NaN where either is empty."""
     if not len(low) or not len(high):
         return float("nan")
     low = np.sort(low)

@@ -1,21 +1,31 @@
-"""The pictures of the sets, as many as are wanted, and what is missing of them."""
+"""The pictures of the sets, as many as are wanted, their worsened copies, and what is missing of them."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from evaluation.conditions import worsened
+from evaluation.duplicates import Fingerprint, fingerprint
 from evaluation.sets import DataMissingError, Labelled, LabelledSet
 
 
 @dataclass(slots=True)
 class Library:
-    """data: the root of the evaluation data.  per_class: at most so many pictures of each class of a set."""
+    """data: the root of the evaluation data.  scratch: a folder for copies.
+
+    per_class: at most so many pictures of each class of a set; None: all.
+    robust_per_class: so many of them also in worsened copies.
+    """
 
     data: Path
+    scratch: Path
     per_class: int | None = None
+    robust_per_class: int = 25
     missing: list[str] = field(default_factory=list)
     _pictures: dict[str, list[Labelled]] = field(default_factory=dict)
+    _worsened: dict[tuple[str, str], list[Labelled]] = field(default_factory=dict)
+    _fingerprints: dict[Path, Fingerprint | None] = field(default_factory=dict)
 
     def pictures(self, wanted: LabelledSet) -> list[Labelled]:
         """The pictures of a set, read once; none where it is missing, which is noted. Raises ReservedError."""
@@ -26,6 +36,27 @@ class Library:
                 self.missing.append(str(missing))
                 self._pictures[wanted.name] = []
         return self._pictures[wanted.name]
+
+    def for_conditions(self, wanted: LabelledSet) -> list[Labelled]:
+        """Those of its pictures that are also judged in worsened copies."""
+        return limited(self.pictures(wanted), self.robust_per_class)
+
+    def worsened(self, wanted: LabelledSet, condition: str) -> list[Labelled]:
+        """Their copies in a condition, made once for all analyzers."""
+        key = (wanted.name, condition)
+        if key not in self._worsened:
+            folder = self.scratch / wanted.name / condition
+            self._worsened[key] = worsened(self.for_conditions(wanted), condition, folder)
+        return self._worsened[key]
+
+    def fingerprint(self, picture: Labelled) -> Fingerprint | None:
+        """Of a picture; None for a file that no picture can be read from."""
+        if picture.path not in self._fingerprints:
+            try:
+                self._fingerprints[picture.path] = fingerprint(picture.path)
+            except OSError:
+                self._fingerprints[picture.path] = None
+        return self._fingerprints[picture.path]
 
 
 def limited(pictures: Sequence[Labelled], per_class: int | None) -> list[Labelled]:

@@ -1,61 +1,112 @@
-"""One analyzer on the sets of its claims, and on the real pictures of all others."""
+"""What one analyzer says of the sets, and its figures."""
 
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from evaluation.aims import with_aim
 from evaluation.analyzers import Evaluated
+from evaluation.conditions import CONDITIONS
 from evaluation.figures import rows_of
 from evaluation.judging import Judge, Judgement, Pace
 from evaluation.library import Library
-from evaluation.rows import Row, row
+from evaluation.rows import CONDITION, Row, row
 from evaluation.sets import SETS, LabelledSet, applying
 
 ALL_REAL = "all_real"
 """The name of the real pictures of all sets together."""
 
+ROBUST = ("auc", "recall", "false_alarms", "coverage")
+ROBUST_DRAWS = 300
 
-def judged_sets(judge: Judge, library: Library, evaluated: Evaluated) -> dict[str, list[Judgement]]:
-    """What the analyzer says of every picture that its figures are about, by the name of the set."""
-    own = own_sets(judge.manifest.claims, judge.manifest.name, evaluated)
-    found = {}
-    for each in own:
-        if pictures := library.pictures(each):
-            found[each.name] = judge.judge(pictures)
-    if evaluated.sets is None:
-        for each in SETS:
-            if each not in own and not each.only and each.negatives:
-                pictures = [picture for picture in library.pictures(each) if not picture.truth]
-                if pictures:
-                    found[each.name] = judge.judge(pictures)
-    return found
+Judged = dict[str, list[Judgement]]
+"""Judgements by the name of the set."""
 
 
-def own_sets(claims: Sequence[str], analyzer: str, evaluated: Evaluated) -> list[LabelledSet]:
-    """The sets on which it is measured."""
-    sets = applying(claims, analyzer)
+def own_sets(judge: Judge, evaluated: Evaluated) -> list[LabelledSet]:
+    """The sets on which an analyzer gets all figures."""
+    sets = applying(judge.manifest.claims, judge.manifest.name)
     return [each for each in sets if evaluated.sets is None or each.name in evaluated.sets]
 
 
-def rows_on_sets(analyzer: str, judged: dict[str, list[Judgement]], pace: Pace) -> list[Row]:
-    """Its figures on each set, on all real pictures together, and how fast it was."""
-    rows = []
+def judged_sets(judge: Judge, library: Library, evaluated: Evaluated, *, whole: bool) -> Judged:
+    """What it says of the pictures that its figures are about. whole: of all pictures of all sets, for the fusion."""
+    own = own_sets(judge, evaluated)
+    found = {}
+    for each in SETS:
+        pictures = library.pictures(each) if each in own or not each.only else []
+        if each not in own and not whole:
+            pictures = [picture for picture in pictures if not picture.truth and evaluated.sets is None]
+        if pictures:
+            with timed(f"  {each.name}, {len(pictures)} pictures"):
+                found[each.name] = judge.judge(pictures)
+    return found
+
+
+def rows_on_sets(judge: Judge, evaluated: Evaluated, judged: Judged) -> list[Row]:
+    """All figures on its own sets, false alarms on the real pictures of the others, and of all together."""
+    analyzer = judge.manifest.name
+    own = {each.name for each in own_sets(judge, evaluated)}
+    rows, real = [], []
     for name, judgements in judged.items():
-        rows += rows_of(f"{analyzer}/{name}", judgements)
-    real = [each for judgements in judged.values() for each in judgements if not each.picture.truth]
+        negatives = [each for each in judgements if not each.picture.truth]
+        if name in own:
+            rows += rows_of(f"{analyzer}/{name}", judgements)
+        elif negatives:
+            rows += rows_of(f"{analyzer}/{name}", negatives)
+        real += negatives
     if real:
         rows += rows_of(f"{analyzer}/{ALL_REAL}", real)
-    rows += pace_rows(analyzer, pace)
-    failed = sum(each.error is not None for judgements in judged.values() for each in judgements)
-    total = sum(map(len, judged.values()))
-    if total:
-        rows.append(row(f"{analyzer}/all/failed", failed, "pictures", n=total))
     return [with_aim(each) for each in rows]
 
 
-def pace_rows(analyzer: str, pace: Pace) -> list[Row]:
+def rows_of_work(analyzer: str, pace: Pace, judged: Sequence[Judgement]) -> list[Row]:
+    """How fast it was, and how often it failed."""
     if not pace.pictures:
         return []
+    failed = sum(each.error is not None for each in judged)
     return [
         row(f"{analyzer}/all/images_per_second", pace.pictures / pace.wall_s, "1/s", n=pace.pictures),
         row(f"{analyzer}/all/cpu_per_image", pace.cpu_s / pace.pictures, "s", n=pace.pictures),
+        row(f"{analyzer}/all/failed", failed, "pictures", n=len(judged), aim=0),
     ]
+
+
+def rows_in_conditions(
+    judge: Judge, evaluated: Evaluated, judged: Mapping[str, Sequence[Judgement]], library: Library
+) -> list[Row]:
+    """The robustness table: `<analyzer>/<set>+<condition>/<figure>`, and the real pictures of all these sets together.
+
+    `clean` are the same pictures as they are.
+    """
+    analyzer = judge.manifest.name
+    rows: list[Row] = []
+    real: dict[str, list[Judgement]] = {condition: [] for condition in ("clean", *CONDITIONS)}
+    for each in own_sets(judge, evaluated):
+        if evaluated.robust is not None and each.name not in evaluated.robust:
+            continue
+        chosen = library.for_conditions(each)
+        known = {judgement.picture.path: judgement for judgement in judged.get(each.name, ())}
+        for condition in real if chosen else ():
+            if condition == "clean":
+                judgements = [known[picture.path] for picture in chosen]
+            else:
+                with timed(f"  {each.name}{CONDITION}{condition}, {len(chosen)} pictures"):
+                    judgements = judge.judge(library.worsened(each, condition))
+            rows += rows_of(
+                f"{analyzer}/{each.name}{CONDITION}{condition}", judgements, only=ROBUST, count=ROBUST_DRAWS
+            )
+            real[condition] += [judgement for judgement in judgements if not judgement.picture.truth]
+    for condition, judgements in real.items():
+        if judgements:
+            rows += rows_of(f"{analyzer}/{ALL_REAL}{CONDITION}{condition}", judgements, only=ROBUST)
+    return rows
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Say on standard error how long it took."""
+    began = time.monotonic()
+    yield
+    print(f"{what}: {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)

@@ -9,6 +9,9 @@ from evaluation.intervals import Interval, of_share
 
 Row = dict[str, Any]
 
+CONDITION = "+"
+"""Between the name of a set and of what was done to its pictures."""
+
 COLUMNS = ("name", "value", "interval", "unit", "baseline", "ratio", "aim", "n")
 
 
@@ -55,9 +58,25 @@ def write(rows: Sequence[Row], path: Path) -> None:
 
 
 def show(rows: Sequence[Row]) -> None:
-    """Print the rows as a table."""
-    cells = [COLUMNS] + [tuple(_text(row[column]) for column in COLUMNS) for row in rows]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(COLUMNS))]
+    """Print the rows as a table, those of worsened pictures as another: a line for each set and condition."""
+    plain = [each for each in rows if CONDITION not in each["name"]]
+    _print([COLUMNS, *(tuple(_text(each[column]) for column in COLUMNS) for each in plain)])
+    lines: dict[str, dict[str, str]] = {}
+    for each in rows:
+        if CONDITION in each["name"]:
+            name, figure = each["name"].rsplit("/", 1)
+            interval = f" ({_text(each['interval'])})" if each["interval"] else ""
+            lines.setdefault(name, {"n": "0"})[figure] = f"{each['value']:.3f}{interval}"
+            lines[name]["n"] = str(max(int(lines[name]["n"]), each["n"]))
+    if lines:
+        figures = list(dict.fromkeys(figure for each in lines.values() for figure in each if figure != "n"))
+        header = ("worsened copies", *figures, "n")
+        print()
+        _print([header, *((name, *(each.get(figure, "") for figure in header[1:])) for name, each in lines.items())])
+
+
+def _print(cells: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     for line in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
@@ -66,7 +85,7 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        return "–".join(f"{limit:.3f}" for limit in value)
+        return " to ".join(f"{limit:.3f}" for limit in value)
     return str(value)
 
 
