@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from assay.cli import main
+from assay.inference import plugins
 
 CONTENT = b"weights" * 100
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -101,6 +102,16 @@ def test_weights_are_listed_pulled_and_verified(assay: Assay, tmp_path: Path) ->
     assert f"{place} has not the sha256 {SHA256}" in wrong.stderr
 
 
+def test_optional_weights_are_marked_and_may_be_missing(assay: Assay, tmp_path: Path) -> None:
+    module = tmp_path / "site" / "assay_models_example.py"
+    module.write_text(module.read_text().replace('licence="MIT"', 'licence="MIT", required=False'))
+    assert "MIT  optional" in assay("list", "example").stdout
+    verified = assay("verify", "example")
+    assert (verified.returncode, verified.stdout) == (0, "example  net.bin  missing, optional\n")
+    assert assay("pull", "example").returncode == 0
+    assert "net.bin  ok" in assay("verify", "example").stdout
+
+
 def test_a_wrong_file_is_one_line_and_leaves_nothing(assay: Assay, source: Path, tmp_path: Path) -> None:
     source.write_bytes(b"something else")
     done = assay("pull", "example")
@@ -119,7 +130,12 @@ def test_the_folder_and_the_place_to_fetch_from_can_be_named(assay: Assay, tmp_p
     assert (folder / SHA256 / "net.bin").read_bytes() == CONTENT
 
 
-def test_one_that_cannot_be_imported_is_named_and_holds_up_nobody(assay: Assay) -> None:
+def test_one_that_cannot_be_imported_is_named_and_holds_up_nobody(
+    assay: Assay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The weights of Assay's own analyzers would be fetched, too.
+    ours = [point for point in plugins.entry_points(group=plugins.GROUP) if point.name in ("example", "broken")]
+    monkeypatch.setattr(plugins, "entry_points", lambda *, group: ours)
     done = assay("pull")
     assert done.returncode == 0
     assert "broken cannot be imported: RuntimeError: a defect" in done.stderr

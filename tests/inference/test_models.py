@@ -10,11 +10,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from assay.inference.models import Checks, ModelStore, WeightsError, WeightsMissingError, WeightsWrongError, sha256_of
 from assay.inference.models_pulling import Puller, PullError, main
 from assay.inference.models_sources import s3_settings
-from assay.sdk import Weights
+from assay.sdk import AnalyzerManifest, Weights
 from inference.lab import Lab
 
 CONTENT = b"\x01weights" * 40_000
@@ -103,6 +104,31 @@ def test_files_put_there_by_hand_may_lie_in_a_folder(store: ModelStore) -> None:
 def test_missing_weights_name_the_command(store: ModelStore) -> None:
     with pytest.raises(WeightsMissingError, match="run `assay models pull some-analyzer`"):
         store.find("some-analyzer", weights())
+
+
+def test_optional_weights_may_be_missing_but_not_wrong(store: ModelStore) -> None:
+    needed, optional = weights(), weights(name="more.bin", sha256="1" * 64, required=False)
+    manifest = AnalyzerManifest(
+        name="some-analyzer",
+        version="1.0.0",
+        title="t",
+        description="d",
+        media_types=("image/png",),
+        claims=("odd",),
+        labels=("odd",),
+        domain="tests",
+        weights=(needed, optional),
+    )
+    store.folder.mkdir()
+    (store.folder / "net.bin").write_bytes(CONTENT)
+    with capture_logs() as told:
+        assert store.find_all(manifest) == {"net.bin": store.folder / "net.bin"}
+    (line,) = told
+    assert (line["event"], line["analyzer"], line["weights"]) == ("optional_weights_missing", manifest.name, "more.bin")
+    assert "assay models pull some-analyzer" in line["reason"]
+    (store.folder / "more.bin").write_bytes(b"something else")
+    with pytest.raises(WeightsWrongError):
+        store.find_all(manifest)
 
 
 def test_another_content_is_refused_whatever_its_name(store: ModelStore) -> None:

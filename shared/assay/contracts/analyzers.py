@@ -24,6 +24,11 @@ class Weights(Body):
         "package:module/path for a file that lies in the analyzer's own package; null: it is put there by hand",
         examples=["https://example.org/npr.safetensors", "package:my_package/npr.safetensors"],
     )
+    required: bool = Field(
+        default=True,
+        description="False: the analyzer works without this file, and does less. In `analyzer.registered`, only those "
+        "optional files stand that it works with",
+    )
 
 
 class AnalyzerManifest(Body):

@@ -90,7 +90,10 @@ class Analyzer(ABC, Generic[Prepared]):
     device_memory_mb: ClassVar[int] = 0
 
     weights: Mapping[str, Path]
-    """The files that the manifest declares, by name: local, readable, of the declared sha256. Set before `load`."""
+    """The files that the manifest declares, by name: local, readable, of the declared sha256. Set before `load`.
+
+    Those that it declares with `required=False` may be missing.
+    """
 
     def __init__(self, settings: Any) -> None:
         """settings: a validated `settings_type`. Keep it cheap: the processes that decode files make one each."""

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from assay.cli.connection import home
 from assay.cli.errors import CommandError, UsageError
 from assay.contracts import AnalyzerManifest, Weights
-from assay.inference.models import Checks, ModelStore, WeightsError, sha256_of
+from assay.inference.models import Checks, ModelStore, WeightsError, WeightsMissingError, sha256_of
 from assay.inference.plugins import installed_manifests
 
 app = typer.Typer(
@@ -40,8 +40,9 @@ def list_models(
         typer.echo("No installed analyzer has weights." if not names else "They have no weights.")
         return
     for row in rows:
+        optional = "" if row["required"] else "  optional"
         size = _megabytes(row["size"]) if row["size"] is not None else "unknown size"
-        typer.echo(f"{row['analyzer']}  {row['name']}  {size}  {row['licence']}")
+        typer.echo(f"{row['analyzer']}  {row['name']}  {size}  {row['licence']}{optional}")
         typer.echo(f"  sha256  {row['sha256']}\n  source  {row['source']}\n  lies    {row['path'] or row['state']}")
 
 
@@ -74,12 +75,17 @@ def pull(names: Names = None) -> None:
 
 @app.command("verify")
 def verify(names: Names = None) -> None:
-    """Read every file that is there again and compare its hash; status 1 where one is missing or wrong."""
+    """Read every file that is there again and compare its hash; status 1 where one is wrong or misses."""
     store = ModelStore(models_folder(), sha256_of)
     failures = []
     for manifest, weights in declared(names):
         try:
             typer.echo(f"{manifest.name}  {weights.name}  ok  {store.find(manifest.name, weights)}")
+        except WeightsMissingError as error:
+            if weights.required:
+                failures.append(f"{manifest.name}: {error}")
+            else:
+                typer.echo(f"{manifest.name}  {weights.name}  missing, optional")
         except OSError as error:
             failures.append(f"{manifest.name}: {error}")
     _say(failures)

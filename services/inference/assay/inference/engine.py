@@ -1,8 +1,9 @@
 """One analyzer at work: loaded on a device, with a sandbox to prepare files in and batches to judge them in."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from assay.contracts import AnalyzerManifest
@@ -23,6 +24,7 @@ class Engine:
 
     def __init__(self, analyzer: Analyzer[Any], sandbox: Sandbox, device: Device, settings: EngineSettings) -> None:
         self._analyzer = analyzer
+        self._manifest: AnalyzerManifest = analyzer.manifest
         self._sandbox = sandbox
         self._device = device
         self._preparing = {True: 0, False: 0}
@@ -51,7 +53,14 @@ class Engine:
 
     @property
     def manifest(self) -> AnalyzerManifest:
-        return self._analyzer.manifest
+        """The analyzer's manifest; once it is equipped, without the optional weights that it works without."""
+        return self._manifest
+
+    def equip(self, weights: Mapping[str, Path]) -> None:
+        """Give the analyzer its weights, by name, before `open`. What judges without a file must not claim it."""
+        self._analyzer.weights = weights
+        kept = tuple(each for each in self._analyzer.manifest.weights if each.name in weights)
+        self._manifest = self._analyzer.manifest.model_copy(update={"weights": kept})
 
     @property
     def device(self) -> str:

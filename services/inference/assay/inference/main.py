@@ -84,7 +84,7 @@ class Inference:
             engine=engine,
             files=self._files,
             artifacts=self._artifacts,
-            earlier=EarlierVerdicts(engine.manifest, engine.analyzer.settings, self._store, self._keeper),
+            earlier=EarlierVerdicts(lambda: engine.manifest, engine.analyzer.settings, self._store, self._keeper),
             derivations=self._derivations(engine.manifest),
             publisher=self._publisher,
             deletions=self._deletions,

@@ -16,8 +16,12 @@ from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
+import structlog
+
 from assay.contracts import AnalyzerManifest, Weights
 from assay.sdk.packed import SCHEME, packed
+
+log = structlog.get_logger(__name__)
 
 _PULLED = re.compile(r"[0-9a-f]{64}")
 
@@ -113,8 +117,19 @@ class ModelStore:
         )
 
     def find_all(self, manifest: AnalyzerManifest) -> dict[str, Path]:
-        """What `Analyzer.weights` is set to. Raises as `find` does."""
-        return {weights.name: self.find(manifest.name, weights) for weights in manifest.weights}
+        """What `Analyzer.weights` is set to. Raises as `find` does, but not for optional weights that are missing.
+
+        Each of those is told in one line of the log, and left out.
+        """
+        found = {}
+        for weights in manifest.weights:
+            try:
+                found[weights.name] = self.find(manifest.name, weights)
+            except WeightsMissingError as error:
+                if weights.required:
+                    raise
+                log.info("optional_weights_missing", analyzer=manifest.name, weights=weights.name, reason=str(error))
+        return found
 
     def _candidates(self, weights: Weights) -> Iterator[Path]:
         try:

@@ -97,13 +97,20 @@ class EarlierVerdicts:
     """The earlier verdicts of one analyzer."""
 
     def __init__(
-        self, manifest: AnalyzerManifest, settings: BaseModel | None, store: ObjectStore, keeper: Keeper
+        self,
+        manifest: Callable[[], AnalyzerManifest],
+        settings: BaseModel | None,
+        store: ObjectStore,
+        keeper: Keeper,
     ) -> None:
-        """settings: the analyzer's own; a verdict under other ones is another verdict."""
+        """manifest: asked each time, for optional weights show only when the analyzer is opened.
+
+        settings: the analyzer's own; a verdict under other ones, or with other weights, is another verdict.
+        """
         self._manifest = manifest
-        said = json.dumps(None if settings is None else settings.model_dump(mode="json"), sort_keys=True, default=str)
-        weights = verdicts.weights_hash(manifest) or ""
-        self._under = f"{manifest.version}-{hashlib.sha256(f'{said}{weights}'.encode()).hexdigest()[:16]}"
+        self._said = json.dumps(
+            None if settings is None else settings.model_dump(mode="json"), sort_keys=True, default=str
+        )
         self._store = store
         self._keeper = keeper
 
@@ -119,7 +126,7 @@ class EarlierVerdicts:
             except (*StorageError, OSError, ValidationError) as error:
                 log.warning("earlier_verdict_not_read", file_id=file_id, reason=str(error) or type(error).__name__)
                 continue
-            metrics.REUSED.labels(analyzer=self._manifest.name).inc()
+            metrics.REUSED.labels(analyzer=self._manifest().name).inc()
             return kept.model_copy(update={"verdict": verdict.model_copy(update={"reused_from": kept.run_id})})
         return None
 
@@ -140,4 +147,7 @@ class EarlierVerdicts:
         return verdict.model_copy(update={"artifacts": tuple(artifacts)})
 
     def _key(self, file_id: UUID) -> str:
-        return f"files/{file_id}/verdicts/{self._manifest.name}/{self._under}.json"
+        manifest = self._manifest()
+        judged_by = f"{self._said}{verdicts.weights_hash(manifest) or ''}"
+        under = f"{manifest.version}-{hashlib.sha256(judged_by.encode()).hexdigest()[:16]}"
+        return f"files/{file_id}/verdicts/{manifest.name}/{under}.json"

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from assay.contracts import Artifact, FileDeleted
+from assay.contracts import AnalyzerManifest, Artifact, FileDeleted
 from assay.inference import metrics, verdicts
 from assay.inference.artifacts import ArtifactStore
 from assay.inference.attempts import Attempts
@@ -66,10 +66,14 @@ class AnalysisService:
         self._publisher = publisher
         self._deletions = deletions
         self._attempts = attempts
-        self._manifest = engine.manifest
         self._seconds = {
             stage: metrics.STAGE_SECONDS.labels(analyzer=engine.manifest.name, stage=stage) for stage in STAGES
         }
+
+    @property
+    def _manifest(self) -> AnalyzerManifest:
+        """Changes once, when the engine is equipped: before the first request."""
+        return self._engine.manifest
 
     async def examine(self, request: Request, *, urgent: bool) -> None:
         """Do what a request asks of this analyzer, if its plan names it and its deadline is ahead.

@@ -48,7 +48,7 @@ class Worker:
     async def open(self) -> bool:
         """Take up work. False where the analyzer cannot be loaded: it stays out, and one line says why."""
         try:
-            self._engine.analyzer.weights = await asyncio.to_thread(self._models.find_all, self._engine.manifest)
+            self._engine.equip(await asyncio.to_thread(self._models.find_all, self._engine.manifest))
             await self._engine.open()
         except Exception as error:  # a stranger's code may raise anything; the other analyzers go on
             plugins.stays_out(self.name, error)

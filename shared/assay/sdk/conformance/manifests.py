@@ -41,6 +41,8 @@ def faults_of_files(manifest: AnalyzerManifest, files: Mapping[str, Path]) -> It
     """One line for each weights file that is missing, or is not the declared one."""
     for weights in manifest.weights:
         path = files.get(weights.name)
+        if path is None and not weights.required:
+            continue
         if path is None:
             yield f"the weights {weights.name} are in no package: set `analyzer.weights` in `analyzer()`"
             continue
