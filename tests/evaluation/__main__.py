@@ -17,7 +17,7 @@ from evaluation.options import Options, WrongOptionError
 from evaluation.reserved import ReservedError
 from evaluation.rows import CONDITION, show, write
 from evaluation.running import Evaluation
-from evaluation.sets import described
+from evaluation.sets import SETS, described
 
 
 def main(arguments: list[str]) -> int:
@@ -32,11 +32,13 @@ def main(arguments: list[str]) -> int:
         return _refuse(f"ASSAY_DATA is not set. Name the folder that holds the evaluation data:\n{described()}")
     with tempfile.TemporaryDirectory(prefix="assay-evaluation-") as scratch:
         library = Library(options.data, Path(scratch), options.per_class, options.robust_per_class)
-        evaluation = Evaluation(options, library)
         try:
-            evaluation.run()
+            pictures = sum(len(library.pictures(each)) for each in SETS)
         except ReservedError as refused:
             return _refuse(str(refused))
+        evaluation = Evaluation(options, library)
+        if pictures:
+            evaluation.run()
     return _told(evaluation, options)
 
 

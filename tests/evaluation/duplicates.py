@@ -27,7 +27,7 @@ SIDE = 32
 LOWEST = 8
 THUMBNAIL = 12
 BITS_APART = 10
-CORRELATION = 0.97
+CORRELATION = 0.93
 
 
 @dataclass(frozen=True, slots=True)

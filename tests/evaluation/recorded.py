@@ -34,19 +34,21 @@ class Worse:
         return f"{self.name}: is {self.now}, was {self.recorded}, and beyond {self.limit} is worse"
 
 
-def read(path: Path = RECORDED) -> dict[str, dict[str, Any]]:
+def read(path: Path | None = None) -> dict[str, dict[str, Any]]:
     """What was recorded, by the figures' names; nothing where nothing was."""
+    path = path or RECORDED
     if not path.is_file():
         return {}
     recorded: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     return recorded
 
 
-def record(rows: Sequence[Row], weights: Mapping[str, str | None], path: Path = RECORDED) -> None:
+def record(rows: Sequence[Row], weights: Mapping[str, str | None], path: Path | None = None) -> None:
     """Record the rows of the analyzers that were measured; those of others stay.
 
     weights: the sha256 of the weights that judged, by analyzer.
     """
+    path = path or RECORDED
     kept = {name: each for name, each in read(path).items() if analyzer_of(name) not in weights}
     for row in rows:
         if row["value"] is not None:

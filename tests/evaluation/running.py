@@ -34,7 +34,7 @@ class Evaluation:
         return [*self._left_out, *self._library.missing]
 
     def run(self) -> None:
-        """Measure. Raises ReservedError."""
+        """Measure."""
         only = self._options.only
         for name, evaluated in EVALUATED.items():
             if only in ("", name, FUSION):

@@ -89,14 +89,14 @@ def folder(data: Path, name: str, had_from: str) -> Path:
 
 def _dfdc_source(name: str) -> str:
     """The video of the real face: <split>_real_<video>_<n>, <split>_fake_<video>_<real video>_<n>."""
-    return name.rsplit("_", 2)[1]
+    *_, video, _ = ("", *name.rsplit("_", 2))
+    return video or name
 
 
 def _casia_source(name: str) -> str:
     """The authentic picture: Au_<kind>_<number>; Tp_…_<kind><number>_<kind><number>_<n>, the host first."""
-    authentic = re.match(r"Au_([a-z]+)_(\d+)", name)
-    host = re.match(r"Tp_\w_\w+_\w_\w_([a-z]+)(\d+)_", name)
-    return "".join((authentic or host or re.match(r"(.*)()", name)).groups())  # type: ignore[union-attr]
+    match = re.match(r"Au_([a-z]+)_(\d+)", name) or re.match(r"Tp_\w_\w+_\w_\w_([a-z]+)(\d+)_", name)
+    return "".join(match.groups()) if match else name
 
 
 PROVENANCE_FILES = (
