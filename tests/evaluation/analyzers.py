@@ -41,7 +41,7 @@ EVALUATED: dict[str, Evaluated] = {
         sets=("declared", "exif_camera"), robust=(), more="evaluation.provenance:evaluate_provenance"
     ),
     "jpeg-forensics": Evaluated(more="evaluation.jpeg_forensics:evaluate_jpeg_forensics"),
-    "splicing": Evaluated(),
+    "splicing": Evaluated(more="evaluation.splicing:evaluate_splicing"),
     "synthetic-image": Evaluated(),
     "face-manipulation": Evaluated(),
 }

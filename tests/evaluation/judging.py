@@ -11,10 +11,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
+from numpy.typing import NDArray
+from PIL import Image
 
 from assay.contracts import AnalyzerManifest, Verdict
 from assay.inference import plugins, verdicts
@@ -28,6 +32,9 @@ from assay.shared.media_types import BLOCK_BYTES, MediaTypes, Sample
 from assay.shared.settings import KafkaSettings, S3Settings
 from evaluation.reserved import sha256_of as remembered_sha256_of
 from evaluation.sets import Labelled
+
+MASK = "mask.png"
+"""The artifact in which an analyzer marks what was edited, in white."""
 
 
 class LeftOutError(Exception):
@@ -101,6 +108,24 @@ class Judge:
         each_s = cpu_s / max(1, len(pictures))
         return [Judgement(picture, *end, each_s) for picture, end in zip(pictures, ends, strict=True)]
 
+    def masks(self, pictures: Sequence[Labelled]) -> list[NDArray[np.bool_] | None]:
+        """What the analyzer marks, as large as the picture: its artifact `mask.png`. None where it draws none."""
+        return self._runner.run(self._all_masks(pictures))
+
+    async def _all_masks(self, pictures: Sequence[Labelled]) -> list[NDArray[np.bool_] | None]:
+        return [await self._mask(picture.path) for picture in pictures]
+
+    async def _mask(self, path: Path) -> NDArray[np.bool_] | None:
+        media = await self._media(path)
+        async with self._engine.place(urgent=True) as place:
+            async with place.child() as child:
+                prepared = await place.prepare(child, media, self.manifest.time_limit_s)
+            finding = await place.infer(prepared)
+        for rendering in await self._engine.explain(prepared, finding):
+            if rendering.name == MASK:
+                return await asyncio.to_thread(_marked, rendering.data, path)
+        return None
+
     async def _all(self, pictures: Sequence[Labelled]) -> list[tuple[Verdict | None, float | None, str | None]]:
         return list(await asyncio.gather(*(self._one(picture.path) for picture in pictures)))
 
@@ -132,7 +157,7 @@ def opened(name: str) -> Iterator[Judge]:
     settings = worker_settings()
     plugin, analyzer = _made(name, settings)
     try:
-        analyzer.weights = ModelStore(settings.models.path, sha256_of).find_all(analyzer.manifest)
+        weights = ModelStore(settings.models.path, sha256_of).find_all(analyzer.manifest)
     except WeightsError as error:
         raise LeftOutError(f"{name}: {error}") from error
     with tempfile.TemporaryDirectory(prefix="assay-evaluation-") as folder, asyncio.Runner() as runner:
@@ -145,6 +170,7 @@ def opened(name: str) -> Iterator[Judge]:
         engine = Engine(analyzer, sandbox, Device(choose(settings.device)), settings.engine)
         try:
             try:
+                engine.equip(weights)
                 runner.run(engine.open())
             except (OSError, ImportError) as error:
                 raise LeftOutError(f"{name}: {error}") from error
@@ -178,6 +204,12 @@ def _made(name: str, settings: Settings) -> tuple[plugins.Plugin, Any]:
         raise
     except Exception as error:  # a wrong setting, or what an analyzer's import raises
         raise LeftOutError(f"{name}: {error}") from error
+
+
+def _marked(mask: bytes, path: Path) -> NDArray[np.bool_]:
+    """What is white in a mask, as large as the picture of the path."""
+    with Image.open(path) as picture, Image.open(BytesIO(mask)) as image:
+        return np.asarray(image.convert("L").resize(picture.size, Image.Resampling.NEAREST)) > 127
 
 
 def _sample(path: Path) -> Sample:

@@ -21,7 +21,7 @@ class Library:
     data: Path
     scratch: Path
     per_class: int | None = None
-    robust_per_class: int = 25
+    robust_per_class: int = 15
     missing: list[str] = field(default_factory=list)
     _pictures: dict[str, list[Labelled]] = field(default_factory=dict)
     _worsened: dict[tuple[str, str], list[Labelled]] = field(default_factory=dict)
@@ -31,9 +31,10 @@ class Library:
         """The pictures of a set, read once; none where it is missing, which is noted. Raises ReservedError."""
         if wanted.name not in self._pictures:
             try:
-                self._pictures[wanted.name] = limited(wanted.pictures(self.data), self.per_class)
+                self._pictures[wanted.name] = limited(wanted.pictures(self.data, self.scratch), self.per_class)
             except DataMissingError as missing:
-                self.missing.append(str(missing))
+                if str(missing) not in self.missing:
+                    self.missing.append(str(missing))
                 self._pictures[wanted.name] = []
         return self._pictures[wanted.name]
 

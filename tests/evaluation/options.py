@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-ROBUST_PER_CLASS = 25
+ROBUST_PER_CLASS = 15
 
 
 class WrongOptionError(ValueError):

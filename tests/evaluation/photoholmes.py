@@ -1,7 +1,8 @@
 """The methods of the same name in photoholmes/photoholmes, as a baseline, where somebody has a checkout.
 
 Nothing of it is a part of Assay. ASSAY_EVAL__PHOTOHOLMES names the checkout; a photoholmes that can be imported is
-taken too. Its methods dq and zero need numpy, scipy, mpmath, opencv-python, PyYAML and torch.
+taken too. Its methods dq and zero need numpy, scipy, mpmath, opencv-python, PyYAML and torch, and splicebuster and
+noisesniffer scikit-image too; PYTHONPATH may name a folder that has them.
 """
 
 import importlib
@@ -52,6 +53,21 @@ class Baseline:
             luma = np.asarray(image.convert("L"))
         mask, _, votes, _ = self.zero_method.predict(luma[..., None])
         return np.asarray(mask) > 0, np.asarray(votes, dtype=np.int64)
+
+    def splicebuster(self, content: bytes) -> NDArray[np.float64]:
+        """Heat map of Cozzolino et al. 2015, (H, W); the larger, the odder. Seconds for a picture."""
+        method = importlib.import_module("photoholmes.methods.splicebuster.method").Splicebuster()
+        with Image.open(BytesIO(content)) as image:
+            luma = np.asarray(image.convert("L"), dtype=np.float32) / 255.0
+        return np.nan_to_num(np.asarray(method.predict(luma), dtype=np.float64))
+
+    def noisesniffer(self, content: bytes) -> NDArray[np.bool_]:
+        """Mask of Gardella et al. 2021, (H, W). Seconds for a picture."""
+        method = importlib.import_module("photoholmes.methods.noisesniffer.method").Noisesniffer()
+        with Image.open(BytesIO(content)) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        mask, _ = method.predict(pixels)
+        return np.asarray(mask) > 0
 
 
 def baseline() -> Baseline | None:

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
+from evaluation.making import FOLDERS, Maker, copies, made, splices
 from evaluation.reserved import refuse_reserved
 
 MANIPULATED, SYNTHETIC = "manipulated", "synthetic"
@@ -48,6 +51,7 @@ class LabelledSet:
     masks       folder under the data root with <stem of the positive>.png, "" for none
     of          the source of a file's picture, from its name; by default each file has its own
     listed      finds the pictures where folders do not say what they are
+    maker       makes the pictures: positives of the photos of other sets, and negatives that were saved alike
     only        names of the analyzers that it is for; empty: all that make its claim
     """
 
@@ -59,16 +63,33 @@ class LabelledSet:
     masks: str = ""
     of: Callable[[str], str] = str
     listed: Callable[[Path], list[Labelled]] | None = None
+    maker: Maker | None = None
     only: tuple[str, ...] = ()
 
-    def pictures(self, data: Path) -> list[Labelled]:
-        """All pictures, negatives first, in the order of their names.
+    def pictures(self, data: Path, scratch: Path) -> list[Labelled]:
+        """All pictures, negatives first, in the order of their names. Those that are made lie in `scratch`.
 
         Raises DataMissingError where a folder is missing or empty, ReservedError where a file is set aside.
         """
+        if self.maker is not None:
+            return self._made(self.maker, data, scratch / self.name)
         found = self.listed(data) if self.listed else self._in_folders(data)
         refuse_reserved(data, (each.path for each in found))
         return found
+
+    def _made(self, maker: Maker, data: Path, scratch: Path) -> list[Labelled]:
+        folders = [folder(data, name, self.had_from) for name in FOLDERS]
+        refuse_reserved(data, (path for each in folders for path in each.iterdir()))
+        scratch.mkdir(parents=True)
+        real, forged = [], []
+        for number, each in enumerate(made(maker, folders)):
+            path, mask = scratch / f"{number:03d}", scratch / f"{number:03d}.mask.png"
+            path.with_suffix(".real").write_bytes(each.real)
+            path.with_suffix(".forged").write_bytes(each.forged)
+            Image.fromarray(each.mask).save(mask)
+            real.append(Labelled(path.with_suffix(".real"), False, each.name))
+            forged.append(Labelled(path.with_suffix(".forged"), True, each.name, mask))
+        return real + forged
 
     def _in_folders(self, data: Path) -> list[Labelled]:
         found = []
@@ -162,6 +183,8 @@ SETS: tuple[LabelledSet, ...] = (
         of=_dfdc_source,
     ),
     LabelledSet("exif_camera", None, "github.com/ianare/exif-samples (jpg)", negatives="images/exif_camera/real"),
+    LabelledSet("made_splices", MANIPULATED, "the photos of the other sets, forged here (making.py)", maker=splices),
+    LabelledSet("made_copies", MANIPULATED, "the photos of the other sets, forged here (making.py)", maker=copies),
     LabelledSet("declared", SYNTHETIC, PROVENANCE_FILES, listed=_declared, only=("provenance",)),
 )
 
