@@ -133,6 +133,35 @@ def test_box_sums_and_regions() -> None:
     assert connected(cells, 7)[-1].size == 13
 
 
+def parts_by_definition(cells: np.ndarray) -> list[set[tuple[int, int]]]:
+    """Eight-connected parts, cell by cell."""
+    left, parts = {(int(y), int(x)) for y, x in np.argwhere(cells)}, []
+    while left:
+        edge = [left.pop()]
+        part = set(edge)
+        while edge:
+            y, x = edge.pop()
+            near = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
+            left -= near
+            part |= near
+            edge.extend(near)
+        parts.append(part)
+    return parts
+
+
+def test_parts_are_those_of_the_definition() -> None:
+    chance = np.random.default_rng(4)
+    for density in (0.0, 0.1, 0.3, 0.42, 0.6, 1.0):
+        cells = chance.random((40, 55)) < density
+        found = [
+            {(region.rows[0] + int(y), region.columns[0] + int(x)) for y, x in np.argwhere(region.mask)}
+            for region in connected(cells, 3)
+        ]
+        assert [len(part) for part in found] == sorted((len(part) for part in found), reverse=True)
+        assert sorted(map(sorted, found)) == sorted(sorted(p) for p in parts_by_definition(cells) if len(p) >= 3)
+        assert len(connected(cells, 3, 2)) == min(2, len(found))
+
+
 def test_agreement_of_masks() -> None:
     true, predicted = np.zeros((10, 10), bool), np.zeros((10, 10), bool)
     true[:5], predicted[:5, :5] = True, True

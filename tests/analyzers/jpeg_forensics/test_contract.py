@@ -15,7 +15,9 @@ from assay.inference.analyzers.jpeg_forensics import JpegForensics, JpegForensic
 from assay.inference.analyzers.jpeg_forensics.decoding import Picture
 from assay.inference.analyzers.jpeg_forensics.examination import examine
 from assay.inference.analyzers.jpeg_forensics.heatmap import LONGEST_SIDE
+from assay.inference.analyzers.jpeg_forensics.judging import _groups
 from assay.inference.analyzers.jpeg_forensics.votes import grid_votes
+from assay.inference.analyzers.jpeg_forensics.zeros import by_runs, by_tiles
 
 
 @pytest.fixture
@@ -96,11 +98,32 @@ def test_the_heat_map_of_a_large_picture_is_made_smaller(analyzer: JpegForensics
         assert image.size == (LONGEST_SIDE, 614)
 
 
-def test_votes_do_not_depend_on_tiles(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
-    luma = torch.tensor(prepare(encoded(photo(2), 75)).luma)[None]
-    whole = grid_votes(luma)
-    monkeypatch.setattr("assay.inference.analyzers.jpeg_forensics.votes._TILE", (17, 40))
-    assert torch.equal(grid_votes(luma), whole)
+def test_both_ways_of_counting_zeros_give_the_same(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+    luma = torch.tensor(prepare(encoded(photo(2), 75)).luma)
+    whole = by_tiles(luma[None])[0].numpy()
+    assert np.array_equal(by_runs(luma.numpy()), whole)
+    monkeypatch.setattr("assay.inference.analyzers.jpeg_forensics.zeros._RUN", 997)
+    monkeypatch.setattr("assay.inference.analyzers.jpeg_forensics.zeros._TILE", (17, 40))
+    assert np.array_equal(by_runs(luma.numpy()), whole)
+    assert np.array_equal(by_tiles(luma[None])[0].numpy(), whole)
+
+
+def test_findings_do_not_depend_on_bands(
+    analyzer: JpegForensics, batch: list[Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = analyzer.infer(batch)
+    for module, band in (("votes", 1), ("double", 1), ("grids", 3)):
+        monkeypatch.setattr(f"assay.inference.analyzers.jpeg_forensics.{module}._BAND", band)
+    assert analyzer.infer(batch) == whole
+
+
+def test_pictures_of_one_shape_go_through_a_device_together_within_a_limit(batch: list[Picture]) -> None:
+    shapes = [picture.luma.shape for picture in batch]
+    assert _groups(batch, torch.device("cpu")) == [[index] for index in range(len(batch))]
+    together = _groups(batch, torch.device("cuda"))
+    assert [sorted({shapes[index] for index in group}) for group in together] == [[(256, 320)], [(128, 200)]]
+    assert sorted(index for group in together for index in group) == list(range(len(batch)))
+    assert examine([batch[0], batch[2]], torch.device("cpu"))[1].grids.main == 0
 
 
 if torch.cuda.is_available():

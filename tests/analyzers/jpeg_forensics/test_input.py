@@ -86,13 +86,13 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-@pytest.mark.parametrize(("width", "height"), [(8001, 8000), (12_000, 12_000), (40_000, 40_000)])
+@pytest.mark.parametrize(("width", "height"), [(20_001, 10_000), (40_000, 40_000)])
 def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path, width: int, height: int) -> None:
     size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     path = tmp_path / "bomb.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(bytes(1000))))
     analyzer = JpegForensics(JpegForensicsSettings())
-    with pytest.raises(NotApplicableError, match="64,000,000"):
+    with pytest.raises(NotApplicableError, match="at most 200 megapixels"):
         analyzer.prepare(Media(path, "image/png", path.stat().st_size, "0" * 64))
 
 
@@ -120,17 +120,3 @@ def test_boxes_turn_with_the_picture(orientation: int) -> None:
     turned = upright(mask, orientation)
     assert turned[y : y + height, x : x + width].all()
     assert turned.sum() == width * height
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_turn_as_other_readers_turn_them(orientation: int) -> None:
-    from PIL import ImageOps
-
-    pixels = photo(1, 64, 96)
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    image = Image.fromarray(pixels)
-    output = BytesIO()
-    image.save(output, "PNG", exif=exif)
-    with Image.open(output) as stored:
-        assert np.array_equal(np.asarray(ImageOps.exif_transpose(stored)), upright(pixels, orientation))

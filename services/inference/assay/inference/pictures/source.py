@@ -195,7 +195,7 @@ def _exif(image: Image.Image) -> tuple[int, str | None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            exif = image.getexif()
+            exif = Image.Image.getexif(image)  # a PNG's own method would decode it to look behind the pixels
         orientation, software = exif.get(ExifTags.Base.Orientation, 1), exif.get(ExifTags.Base.Software)
     except _DAMAGED:
         return 1, None

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from assay.inference.analyzers.jpeg_forensics.decoding import Picture, decode
 from assay.inference.analyzers.jpeg_forensics.labels import CLAIM, MANIPULATED
+from assay.inference.pictures import MAX_PIXELS
 from assay.sdk import (
     INCONCLUSIVE,
     NO_FINDINGS,
@@ -29,7 +30,7 @@ class JpegForensicsSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_pixels: int = Field(default=64_000_000, ge=4096, description="Pictures with more pixels are not examined")
+    max_pixels: int = Field(default=MAX_PIXELS, ge=4096, description="Pictures with more pixels are not examined")
 
 
 class JpegForensics(Analyzer[Picture]):

@@ -15,6 +15,7 @@ shifted by half a block; here a mixture of Laplacians is fitted to it, so that i
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,9 @@ FREQUENCIES = tuple((row, diagonal - row) for diagonal in range(1, 6) for row in
 LIMIT = 127  # quantised values beyond it say nothing
 
 _UNITS = 1024
-_BAND = 512
+_BAND = 1 << 20  # pixels transformed at a time on a CPU
+_DEVICE_BAND = 1 << 25
+_MOST_ROWS = 4096
 _ROUNDING = 0.5  # standard deviation of a coefficient after pixels were rounded, in colour and back
 _SMOOTH_ROUNDING = 2.5  # in a smooth gradient rounding errors line up, and grow to this in low frequencies
 _OUTLIERS = 0.02
@@ -80,47 +83,58 @@ class Trace:
     first_value: int
 
 
-def quantised(luma: Tensor, clipped: Tensor, tables: Tensor) -> list[Coefficients]:
+def quantised(luma: Tensor, usable: Sequence[NDArray[np.bool_]], tables: Tensor) -> list[Coefficients]:
     """Recover the quantised coefficients of a batch and count them.
 
-    luma: uint8 (N, H, W). clipped: bool (N, H, W), pixels whose blocks are left out. tables: float32 (N, 64), the
+    luma: uint8 (N, H, W). usable: of each picture bool (H // 8, W // 8), of `unclipped`. tables: float32 (N, 64), the
     steps. Whole numbers, equal on every device.
     """
-    values, usable, shifted = [], [], []
+    values, shifted = [], []
     steps = torch.stack([tables[:, row * BLOCK + column] for row, column in FREQUENCIES], dim=1)[:, :, None, None]
-    for top in range(0, luma.shape[1] - BLOCK + 1, _BAND):
-        band = luma[:, top : top + _BAND]
-        values.append(torch.round(block_coefficients(band, FREQUENCIES) / steps).to(torch.int16))
-        usable.append(_unclipped(clipped[:, top : top + _BAND]))
-        half = luma[:, top + BLOCK // 2 : top + BLOCK // 2 + _BAND, BLOCK // 2 :]
+    height, width = luma.shape[1:]
+    band = (_BAND if luma.device.type == "cpu" else _DEVICE_BAND) // width
+    rows = max(BLOCK, min(_MOST_ROWS, band) // BLOCK * BLOCK)
+    for top in range(0, height - BLOCK + 1, rows):
+        whole = luma[:, top : top + rows]
+        values.append(torch.round(block_coefficients(whole, FREQUENCIES) / steps).to(torch.int16))
+        half = luma[:, top + BLOCK // 2 : top + BLOCK // 2 + rows, BLOCK // 2 :]
         if half.shape[1] >= BLOCK:
             shifted.append(_unit_counts(block_coefficients(half, FREQUENCIES)))
+    smooth = torch.stack(shifted).sum(0).cpu().numpy()
     return [
-        _counted(picture, mask, counts)
-        for picture, mask, counts in zip(
-            torch.cat(values, dim=2), torch.cat(usable, dim=1), torch.stack(shifted).sum(0).cpu().numpy(), strict=True
-        )
+        _counted(picture, torch.from_numpy(mask).to(luma.device), counts)
+        for picture, mask, counts in zip(torch.cat(values, dim=2), usable, smooth, strict=True)
     ]
 
 
-def _unclipped(band: Tensor) -> Tensor:
-    count, height, width = band.shape
-    rows, columns = height // BLOCK, width // BLOCK
-    blocks = band[:, : rows * BLOCK, : columns * BLOCK].reshape(count, rows, BLOCK, columns, BLOCK)
-    return ~blocks.any(4).any(2)
+def unclipped(packed: NDArray[np.uint8], size: tuple[int, int], origin: tuple[int, int]) -> NDArray[np.bool_]:
+    """Blocks without a clipped pixel.
+
+    packed: uint8 (H, ceil(W / 8)), pixels that are clipped, eight in a byte. size: (W, H). origin: (x, y) of the first
+    block. Returns bool (rows, columns) of the whole blocks from there.
+    """
+    (width, height), (x, y) = size, origin
+    rows, columns = (height - y) // BLOCK, (width - x) // BLOCK
+    lines = packed[y : y + rows * BLOCK].reshape(rows, BLOCK, -1)
+    any_of_rows = np.unpackbits(np.bitwise_or.reduce(lines, axis=1), axis=1)
+    blocks: NDArray[np.bool_] = any_of_rows[:, x : x + columns * BLOCK].reshape(rows, columns, BLOCK).max(2) == 0
+    return blocks
 
 
 def _unit_counts(coefficients: Tensor) -> Tensor:
-    size = torch.round(coefficients).abs().clamp(max=_UNITS - 1).to(torch.int64)
+    size = torch.round(coefficients).abs_().clamp_(max=_UNITS - 1).to(torch.int64)
     return torch.stack(
         [torch.stack([torch.bincount(f.flatten(), minlength=_UNITS) for f in picture]) for picture in size]
     )
 
 
 def _counted(values: Tensor, usable: Tensor, smooth: NDArray[np.int64]) -> Coefficients:
-    size = values.abs().to(torch.int64).clamp(max=LIMIT + 1)
-    counts = torch.stack([torch.bincount(f[usable], minlength=LIMIT + 2)[: LIMIT + 1] for f in size])
+    counts = torch.stack([_histogram(frequency[usable]) for frequency in values])
     return Coefficients(values=values, usable=usable, counts=counts.cpu().numpy(), smooth=smooth)
+
+
+def _histogram(values: Tensor) -> Tensor:
+    return torch.bincount(values.abs().clamp(max=LIMIT + 1), minlength=LIMIT + 2)[: LIMIT + 1]
 
 
 def fit(coefficients: Coefficients, table: tuple[int, ...]) -> list[Trace | None]:
@@ -220,21 +234,31 @@ def _normalised(p: Floats) -> Floats:
     return normalised
 
 
-def block_evidence(coefficients: Coefficients, traces: list[Trace | None]) -> tuple[Floats, NDArray[np.int64]]:
-    """Add up the evidence of each block over the frequencies that are used.
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockEvidence:
+    """What each block says, float64 (R, C); 0 where a block is clipped or too smooth to judge.
 
-    Returns float64 (R, C), log-likelihood ratio of twice to once, and int64 (K, R, C) of which coefficients spoke.
+    total        log-likelihood ratio of twice to once
+    once, twice  what it would be on average, for a block with these coefficients, under either model
     """
-    values = coefficients.values.abs().to(torch.int64)
-    total = torch.zeros(values.shape[1:], dtype=torch.float64, device=values.device)
-    for frequency, trace in zip(values, traces, strict=True):
-        if trace is not None:
-            lookup = torch.from_numpy(np.append(trace.evidence, 0.0)).to(values.device)
-            total = total + lookup[frequency.clamp(max=LIMIT + 1)]
-    first = torch.tensor([trace.first_value if trace else 1 for trace in traces], device=values.device)
-    spoke = (values >= first[:, None, None]) & (values <= LIMIT)
-    used = torch.tensor([trace is not None for trace in traces], device=values.device)
-    judged = coefficients.usable & ((spoke & used[:, None, None]).sum(0) >= _LEAST_SPEAKING)
-    total = torch.where(judged, total, 0.0)
-    spoke = spoke & judged
-    return total.cpu().numpy(), spoke.cpu().numpy()
+
+    total: Floats
+    once: Floats
+    twice: Floats
+
+
+def block_evidence(coefficients: Coefficients, traces: Sequence[Trace | None]) -> BlockEvidence:
+    """Add up the evidence of each block over the frequencies that are used. Added up in one order on every device."""
+    used = [(values, trace) for values, trace in zip(coefficients.values, traces, strict=True) if trace is not None]
+    speaking = torch.zeros_like(coefficients.usable, dtype=torch.uint8)
+    total, once, twice = (torch.zeros_like(speaking, dtype=torch.float64) for _ in range(3))
+    for values, trace in used:
+        size = values.abs()
+        spoke = (size >= trace.first_value) & (size <= LIMIT)
+        speaking += spoke
+        lookup = torch.from_numpy(np.append(trace.evidence, 0.0)).to(values.device)
+        total += lookup[size.clamp(max=LIMIT + 1).to(torch.int32)]
+        once += spoke * trace.once
+        twice += spoke * trace.twice
+    judged = coefficients.usable & (speaking >= _LEAST_SPEAKING)
+    return BlockEvidence(*(torch.where(judged, values, 0.0).cpu().numpy() for values in (total, once, twice)))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from assay.inference.analyzers.jpeg_forensics.dct import BLOCK
 from assay.inference.analyzers.jpeg_forensics.decoding import Picture
-from assay.inference.analyzers.jpeg_forensics.double import fit, quantised
+from assay.inference.analyzers.jpeg_forensics.double import fit, quantised, unclipped
 from assay.inference.analyzers.jpeg_forensics.grids import GridAnalysis, find_grids, tally
 from assay.inference.analyzers.jpeg_forensics.odd import DoubleAnalysis, find_odd
 from assay.inference.analyzers.jpeg_forensics.votes import grid_votes
@@ -28,8 +28,7 @@ class Examination:
 
 def examine(pictures: Sequence[Picture], device: torch.device) -> list[Examination]:
     """Measure pictures of one shape together. Equal results on every device, whatever else is in the batch."""
-    luma = torch.from_numpy(np.stack([picture.luma for picture in pictures])).to(device)
-    clipped = torch.from_numpy(np.stack([picture.clipped for picture in pictures])).to(device)
+    luma = torch.from_numpy(_stacked([picture.luma for picture in pictures])).to(device)
     votes = grid_votes(luma)
     counted = tally(votes)
     on_cpu: NDArray[np.int8] = votes.cpu().numpy()
@@ -39,12 +38,12 @@ def examine(pictures: Sequence[Picture], device: torch.device) -> list[Examinati
     ]
     return [
         Examination(grids=grids, double=double, double_grid=at)
-        for grids, (double, at) in zip(found, _doubles(pictures, luma, clipped, found), strict=True)
+        for grids, (double, at) in zip(found, _doubles(pictures, luma, found), strict=True)
     ]
 
 
 def _doubles(
-    pictures: Sequence[Picture], luma: torch.Tensor, clipped: torch.Tensor, found: Sequence[GridAnalysis]
+    pictures: Sequence[Picture], luma: torch.Tensor, found: Sequence[GridAnalysis]
 ) -> list[tuple[DoubleAnalysis | None, tuple[int, int]]]:
     """Double quantisation of each picture; those that share a grid go through the device together.
 
@@ -60,7 +59,14 @@ def _doubles(
         members = [index for index, at in enumerate(origins) if at == origin]
         tables = [pictures[index].table or _ONES for index in members]
         steps = torch.tensor(tables, dtype=torch.float32, device=luma.device)
-        part, ends = (pixels[members, origin[1] :, origin[0] :] for pixels in (luma, clipped))
-        for index, table, coefficients in zip(members, tables, quantised(part, ends, steps), strict=True):
+        part = (luma if len(members) == len(pictures) else luma[members])[:, origin[1] :, origin[0] :]
+        size = luma.shape[2], luma.shape[1]
+        usable = [unclipped(pictures[index].clipped, size, origin) for index in members]
+        for index, table, coefficients in zip(members, tables, quantised(part, usable, steps), strict=True):
             result[index] = (find_odd(coefficients, fit(coefficients, table)), origin)
     return result
+
+
+def _stacked(planes: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """All in one array; a single one is not copied."""
+    return planes[0][None] if len(planes) == 1 else np.stack(planes)

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from threading import Lock
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from assay.inference.analyzers.jpeg_forensics.heatmap import heat, render
 from assay.sdk import DeviceMemoryError, Finding
 
 _REMEMBERED = 16
+_REMEMBERED_CELLS = 1 << 22  # a picture of 200 megapixels has three million
+_TOGETHER = 1 << 25  # pixels
 
 
 class Judge:
@@ -21,6 +24,7 @@ class Judge:
     def __init__(self, device: str) -> None:
         self._device = torch.device(device)
         self._recent: OrderedDict[str, Examination] = OrderedDict()
+        self._lock = Lock()  # heat maps are drawn in another thread
 
     def warm_up(self) -> None:
         """Let the device do once what it will do for the first file."""
@@ -30,7 +34,7 @@ class Judge:
         blank = Picture(
             sha256="",
             luma=gradient,
-            clipped=np.zeros((side, side), dtype=np.bool_),
+            clipped=np.zeros((side, side // 8), dtype=np.uint8),
             table=table,
             orientation=1,
             format="JPEG",
@@ -41,7 +45,7 @@ class Judge:
     def conclusions(self, batch: Sequence[Picture]) -> list[Finding]:
         """One finding for each picture, in order. Raises DeviceMemoryError."""
         findings: dict[int, Finding] = {}
-        for members in _by_shape(batch):
+        for members in _groups(batch, self._device):
             pictures = [batch[index] for index in members]
             for index, picture, examination in zip(members, pictures, self._examine(pictures), strict=True):
                 findings[index] = conclude(picture, examination)
@@ -57,16 +61,32 @@ class Judge:
             examinations = examine(pictures, self._device)
         except torch.OutOfMemoryError as error:
             raise DeviceMemoryError("The device has no memory left for this batch.") from error
-        for picture, examination in zip(pictures, examinations, strict=True):
-            self._recent[picture.sha256] = examination
-            while len(self._recent) > _REMEMBERED:
+        with self._lock:
+            for picture, examination in zip(pictures, examinations, strict=True):
+                self._recent[picture.sha256] = examination
+            while len(self._recent) > _REMEMBERED or sum(map(_cells, self._recent.values())) > _REMEMBERED_CELLS:
                 self._recent.popitem(last=False)
         return examinations
 
 
-def _by_shape(batch: Sequence[Picture]) -> list[list[int]]:
-    """Indices of the pictures that have one shape, in the order of their first."""
-    groups: dict[tuple[int, ...], list[int]] = {}
+def _groups(batch: Sequence[Picture], device: torch.device) -> list[list[int]]:
+    """Indices of the pictures that go through the device together: of one shape, in the order of their first.
+
+    A CPU gains nothing by it, so there each goes alone. No group has more than _TOGETHER pixels, so that memory does
+    not grow with a batch.
+    """
+    groups: list[list[int]] = []
+    latest: dict[tuple[int, ...], list[int]] = {}
     for index, picture in enumerate(batch):
-        groups.setdefault(picture.luma.shape, []).append(index)
-    return list(groups.values())
+        group = latest.get(picture.luma.shape)
+        if group is None or device.type == "cpu" or (len(group) + 1) * picture.luma.size > _TOGETHER:
+            group = latest[picture.luma.shape] = []
+            groups.append(group)
+        group.append(index)
+    return groups
+
+
+def _cells(examination: Examination) -> int:
+    """How much an examination takes, in blocks."""
+    double = examination.double
+    return 0 if double is None or double.evidence is None else double.evidence.size

@@ -63,10 +63,8 @@ def find_odd(coefficients: Coefficients, traces: list[Trace | None]) -> DoubleAn
     speaking = [trace for trace in used if trace is not None]
     if len(speaking) < _MINIMUM_FREQUENCIES:
         return DoubleAnalysis(len(speaking), 0.0, 0.0, None, False, True, [], None)
-    total, spoke = block_evidence(coefficients, used)
-    weighed = [(trace or _SILENT) for trace in used]
-    once = np.tensordot(np.array([trace.once for trace in weighed]), spoke.astype(np.float64), 1)
-    twice = np.tensordot(np.array([trace.twice for trace in weighed]), spoke.astype(np.float64), 1)
+    found = block_evidence(coefficients, used)
+    total, once, twice = found.total, found.once, found.twice
     around = box_sum(total, _RADIUS)
     rest_is_double = int((around > _EVIDENCE).sum()) >= int((around < -_EVIDENCE).sum())
     sign = -1.0 if rest_is_double else 1.0
@@ -76,7 +74,7 @@ def find_odd(coefficients: Coefficients, traces: list[Trace | None]) -> DoubleAn
     likely &= sign * box_sum(total, 1) > 0.0  # gathering widens a region; the nearer blocks set its edge
     regions = [
         _measure(region, sign * total, odd_model, rest_model)
-        for region in connected(open_close(likely), _MINIMUM_CELLS)[:8]
+        for region in connected(open_close(likely), _MINIMUM_CELLS, 8)
     ]
     steps = {at: trace.first_step for at, trace in zip(FREQUENCIES, used, strict=True) if trace is not None}
     quality, standard = likely_quality(steps)
@@ -91,9 +89,6 @@ def find_odd(coefficients: Coefficients, traces: list[Trace | None]) -> DoubleAn
         regions=sorted(regions, key=lambda found: -found.nats),
         evidence=odd_evidence,
     )
-
-
-_SILENT = Trace(first_step=1, gain=0.0, share=0.0, evidence=np.zeros(1), once=0.0, twice=0.0, count=0, first_value=1)
 
 
 def _speaks(trace: Trace) -> bool:

@@ -35,39 +35,89 @@ def box_sum(values: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
 
 def open_close(cells: Cells) -> Cells:
     """Drop cells that stand alone (fewer than 4 of the 9 around are set), and fill gaps (at least 5 are)."""
-    kept = cells & (box_sum(cells.astype(np.float64), 1) > 3.5)
-    return kept | (box_sum(kept.astype(np.float64), 1) > 4.5)
+    kept = cells & (_neighbours(cells) >= 4)
+    filled: Cells = kept | (_neighbours(kept) >= 5)
+    return filled
 
 
-def connected(cells: Cells, minimum: int) -> list[Region]:
-    """The eight-connected parts with at least `minimum` cells, largest first, in a fixed order."""
-    left = cells.copy()
+def _neighbours(cells: Cells) -> NDArray[np.uint8]:
+    """How many of the 3 by 3 cells around each are set."""
+    padded = np.pad(cells, 1).view(np.uint8)
+    lines = padded[:-2] + padded[1:-1] + padded[2:]
+    count: NDArray[np.uint8] = lines[:, :-2] + lines[:, 1:-1] + lines[:, 2:]
+    return count
+
+
+def connected(cells: Cells, minimum: int, most: int | None = None) -> list[Region]:
+    """The eight-connected parts with at least `minimum` cells, largest first, in a fixed order; `most` of them.
+
+    Runs of cells in a row are joined, not cells, so that parts of millions of cells take no longer than their outline.
+    """
+    rows, starts, ends = _runs(cells)
+    if not len(rows):
+        return []
+    part = _parts(len(rows), *_touching(rows, starts, ends))
+    # Numbered by their first run, so that equal ones stay in the order of their first cell.
+    sizes = np.bincount(part, weights=ends - starts).astype(np.int64)
+    by_part, first = np.argsort(part, kind="stable"), np.bincount(part).cumsum()
     found = []
-    for row, column in np.argwhere(cells):
-        if left[row, column]:
-            region = _flood(left, int(row), int(column))
-            if region.size >= minimum:
-                found.append(region)
-    return sorted(found, key=lambda region: (-region.size, region.rows, region.columns))
+    for number in np.flatnonzero(sizes >= minimum):
+        own = by_part[first[number - 1] if number else 0 : first[number]]
+        found.append((int(sizes[number]), _spans(rows[own], starts[own], ends[own]), own))
+    found.sort(key=lambda item: (-item[0], *item[1]))
+    return [_region(size, spans, rows[own], starts[own], ends[own]) for size, spans, own in found[:most]]
 
 
-def _flood(left: Cells, row: int, column: int) -> Region:
-    """Take the part around a cell out of `left`."""
-    height, width = left.shape
-    left[row, column] = False
-    reached = [(row, column)]
-    for y, x in reached:
-        for near_y in range(max(y - 1, 0), min(y + 2, height)):
-            for near_x in range(max(x - 1, 0), min(x + 2, width)):
-                if left[near_y, near_x]:
-                    left[near_y, near_x] = False
-                    reached.append((near_y, near_x))
-    ys, xs = np.array(reached).T
-    mask = np.zeros((ys.max() - ys.min() + 1, xs.max() - xs.min() + 1), dtype=np.bool_)
-    mask[ys - ys.min(), xs - xs.min()] = True
-    return Region(
-        mask=mask,
-        rows=(int(ys.min()), int(ys.max()) + 1),
-        columns=(int(xs.min()), int(xs.max()) + 1),
-        size=len(reached),
-    )
+Runs = NDArray[np.int64]
+Spans = tuple[tuple[int, int], tuple[int, int]]
+
+
+def _runs(cells: Cells) -> tuple[Runs, Runs, Runs]:
+    """Row, first column and column after the last of each run, in reading order."""
+    padded = np.zeros((cells.shape[0], cells.shape[1] + 2), np.int8)
+    padded[:, 1:-1] = cells
+    change = np.diff(padded, axis=1)
+    rows, starts = np.nonzero(change == 1)
+    ends = np.nonzero(change == -1)[1]
+    return rows, starts, ends
+
+
+def _touching(rows: Runs, starts: Runs, ends: Runs) -> tuple[Runs, Runs]:
+    """Pairs of runs in neighbouring rows that touch, corners included: each run with those of the row above."""
+    # One number line for all rows, with room between them, so that one search serves all.
+    pitch = int(ends.max()) + 2
+    first = np.searchsorted(rows * pitch + ends, (rows - 1) * pitch + starts, side="left")
+    after = np.searchsorted(rows * pitch + starts, (rows - 1) * pitch + ends, side="right")
+    count = np.maximum(after - first, 0)
+    lower = np.repeat(np.arange(len(rows)), count)
+    upper = np.arange(count.sum()) - np.repeat(count.cumsum() - count, count) + np.repeat(first, count)
+    return lower, upper
+
+
+def _parts(count: int, lower: Runs, upper: Runs) -> Runs:
+    """The number of each run's part: the first run's that hangs together with it, counted without gaps."""
+    label = np.arange(count)
+    while len(lower):
+        least = np.minimum(label[lower], label[upper])
+        before = label.copy()
+        # The root of either end takes the smaller label; then every run takes its root's.
+        np.minimum.at(label, before[lower], least)
+        np.minimum.at(label, before[upper], least)
+        while not np.array_equal(roots := label[label], label):
+            label = roots
+        apart = label[lower] != label[upper]
+        lower, upper = lower[apart], upper[apart]
+    numbers: Runs = np.unique(label, return_inverse=True)[1]
+    return numbers
+
+
+def _spans(rows: Runs, starts: Runs, ends: Runs) -> Spans:
+    return (int(rows.min()), int(rows.max()) + 1), (int(starts.min()), int(ends.max()))
+
+
+def _region(size: int, spans: Spans, rows: Runs, starts: Runs, ends: Runs) -> Region:
+    (top, bottom), (left, right) = spans
+    mask = np.zeros((bottom - top, right - left), dtype=np.bool_)
+    for row, start, end in zip(rows - top, starts - left, ends - left, strict=True):
+        mask[row, start:end] = True
+    return Region(mask=mask, rows=spans[0], columns=spans[1], size=size)

@@ -9,20 +9,17 @@ based on the number of DCT zeros and its applications in image forensics, Image 
 https://doi.org/10.5201/ipol.2021.390, algorithms 1 and 2.
 """
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
-from assay.inference.analyzers.jpeg_forensics.dct import BLOCK, butterfly, gain
+from assay.inference.analyzers.jpeg_forensics.dct import BLOCK
+from assay.inference.analyzers.jpeg_forensics.zeros import BORDER, count_zeros
 
 GRIDS = BLOCK * BLOCK
 NO_VOTE = -1
 
-_ZERO_BELOW = 0.5
-_TILE = (64, 1024)  # pixels of one tile on a CPU: the working set stays in its cache
-_DEVICE_TILE = (2048, 2048)
-_BORDER = BLOCK - 1
+_BAND = 1 << 20  # pixels whose zeros are held at a time on a CPU, at least 64 rows
+_DEVICE_BAND = 1 << 25
 
 
 def grid_votes(luma: Tensor) -> Tensor:
@@ -32,14 +29,15 @@ def grid_votes(luma: Tensor) -> Tensor:
     Returns int8 (N, H, W): the grid `8 * row offset + column offset` of the winning block, or NO_VOTE; a border of
     seven pixels does not vote. Exact, and so equal on every device.
     """
-    zeros = _count_zeros(luma)
     count, height, width = luma.shape
     votes = torch.full((count, height, width), NO_VOTE, dtype=torch.int8, device=luma.device)
-    inside = torch.arange(_BORDER, width - _BORDER, device=luma.device)
-    band = 256 if luma.device.type == "cpu" else 4096
-    for top in range(_BORDER, height - _BORDER, band):
-        bottom = min(top + band, height - _BORDER)
-        votes[:, top:bottom, inside] = _elect(zeros[:, top - _BORDER : bottom], top - _BORDER)
+    band = max(64, (_BAND if luma.device.type == "cpu" else _DEVICE_BAND) // width)
+    for top in range(BORDER, height - BORDER, band):
+        bottom = min(top + band, height - BORDER)
+        # The blocks over these pixels start up to seven rows above them.
+        under = luma[:, top - BORDER : bottom + BORDER]
+        zeros = count_zeros(under) | _constant(under)
+        votes[:, top:bottom, BORDER : width - BORDER] = _elect(zeros, top - BORDER)
     return votes
 
 
@@ -70,37 +68,6 @@ def _window_maximum(keys: Tensor) -> Tensor:
     for step in (1, 2, 4):
         keys = torch.maximum(keys[:, :, :-step], keys[:, :, step:])
     return keys
-
-
-def _count_zeros(luma: Tensor) -> Tensor:
-    """Zeros among the 63 AC coefficients of the block at each pixel, plus 128 where it is constant along a side.
-
-    Returns uint8 (N, H - 7, W - 7).
-    """
-    count, height, width = luma.shape
-    zeros = torch.empty((count, height - _BORDER, width - _BORDER), dtype=torch.uint8, device=luma.device)
-    for top, left, tall, wide in _tiles(height - _BORDER, width - _BORDER, luma.device.type):
-        patch = luma[:, top : top + tall + _BORDER, left : left + wide + _BORDER]
-        zeros[:, top : top + tall, left : left + wide] = _tile_zeros(patch) | _constant(patch)
-    return zeros
-
-
-def _tiles(height: int, width: int, device_type: str) -> Iterator[tuple[int, int, int, int]]:
-    tall, wide = _TILE if device_type == "cpu" else _DEVICE_TILE
-    for top in range(0, height, tall):
-        for left in range(0, width, wide):
-            yield top, left, min(tall, height - top), min(wide, width - left)
-
-
-def _tile_zeros(patch: Tensor) -> Tensor:
-    tall, wide = patch.shape[1] - _BORDER, patch.shape[2] - _BORDER
-    levels = patch.to(torch.float32) - 128.0
-    zeros = torch.zeros((patch.shape[0], tall, wide), dtype=torch.uint8, device=patch.device)
-    for row, vertical in enumerate(butterfly([levels[:, i : i + tall] for i in range(BLOCK)])):
-        for column, values in enumerate(butterfly([vertical[:, :, i : i + wide] for i in range(BLOCK)])):
-            if row or column:
-                zeros += (values.abs_() < _ZERO_BELOW * gain(row, column)).view(torch.uint8)
-    return zeros
 
 
 def _constant(patch: Tensor) -> Tensor:
