@@ -1,8 +1,8 @@
 """Near-duplicates: is an evaluation picture, perhaps scaled, saved again or mirrored, among the training pictures?
 
     known = [fingerprint(path) for path in training_pictures]
-    write(known, Path("training/fingerprints.txt"))
-    for one, other in near_duplicates(map(fingerprint, evaluation_pictures), read(Path("training/fingerprints.txt"))):
+    write(known, Path("fingerprints.gz"))
+    for one, other in near_duplicates(map(fingerprint, evaluation_pictures), read(Path("fingerprints.gz"))):
         ...
 
 Two pictures are near-duplicates where their bytes are equal, or where their 64-bit hashes of the lowest frequencies
@@ -12,6 +12,7 @@ often among faces, which all look alike at that size.
 """
 
 import base64
+import gzip
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 SIDE = 32
+DECODED = 4 * SIDE
 LOWEST = 8
 THUMBNAIL = 12
 BITS_APART = 10
@@ -54,6 +56,7 @@ def fingerprint(path: Path) -> Fingerprint:
 def fingerprint_of(content: bytes, name: str = "") -> Fingerprint:
     """Of a picture's bytes; as it is seen, with the orientation that its metadata say."""
     with Image.open(BytesIO(content)) as image:
+        image.draft("L", (DECODED, DECODED))  # of a large JPEG only what is needed
         luma = ImageOps.exif_transpose(image).convert("L")
     small = np.asarray(luma.resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float64)
     thumbnail = luma.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes()
@@ -91,18 +94,18 @@ def near_duplicates(
 
 
 def write(fingerprints: Iterable[Fingerprint], path: Path) -> None:
-    """Keep them: a line each, sorted by sha256, of sha256, hash, thumbnail and name."""
+    """Keep them, compressed: a line each, sorted, of sha256, hash, thumbnail and name. The same bytes every time."""
     lines = sorted(
         f"{each.sha256} {each.hash:016x} {base64.b64encode(each.thumbnail).decode()} {each.name}".rstrip()
         for each in fingerprints
     )
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    path.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0))
 
 
 def read(path: Path) -> list[Fingerprint]:
     """What `write` kept."""
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in gzip.decompress(path.read_bytes()).decode().splitlines():
         sha256, hashed, thumbnail, *name = line.split(" ", 3)
         found.append(Fingerprint(sha256, int(hashed, 16), base64.b64decode(thumbnail), name[0] if name else ""))
     return found

@@ -40,6 +40,7 @@ DIRECTIONS = {
     "failed": LOWER,
     "auc_gain": HIGHER,
     "training_duplicates": LOWER,
+    "training_without_fingerprint": LOWER,
 }
 """Which way a figure is better; one that is not named here is only told."""
 

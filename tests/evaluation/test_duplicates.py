@@ -1,5 +1,6 @@
 """Near-duplicates are found through what people do to pictures, and different pictures are kept apart."""
 
+import subprocess
 from io import BytesIO
 from pathlib import Path
 
@@ -7,7 +8,10 @@ import pytest
 from analyzers.jpeg_forensics.drawn import photo
 from PIL import Image
 
+from evaluation import training
 from evaluation.duplicates import fingerprint_of, mirrored, near_duplicates, read, write
+from evaluation.library import Library
+from evaluation.sets import Labelled
 
 
 def content(image: Image.Image, quality: int = 90) -> bytes:
@@ -65,6 +69,37 @@ def test_a_list_is_read_as_it_was_written(tmp_path: Path) -> None:
     known = [fingerprint_of(content(drawn(seed)), f"picture {seed}") for seed in range(3)]
     write(known, tmp_path / "list")
     assert sorted(read(tmp_path / "list"), key=lambda each: each.name) == known
+
+
+def test_training_pictures_among_the_evaluation_pictures_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / f"{seed}.jpg" for seed in range(4)]
+    for seed, path in enumerate(paths):
+        path.write_bytes(content(drawn(seed)))
+    trained_on = [content(drawn(1).resize((200, 150))), content(drawn(8)), paths[2].read_bytes()]
+    known = [fingerprint_of(each) for each in trained_on]
+    monkeypatch.setattr(training, "listed", lambda _: [{"sha256": each.sha256} for each in known])
+    monkeypatch.setattr(training, "FINGERPRINTS", tmp_path)
+    write(known[:2], tmp_path / "some-analyzer.gz")
+    pictures = [Labelled(path, False, path.name) for path in paths]
+    rows = training.rows_of_training("some-analyzer", pictures, Library(tmp_path, tmp_path))
+    assert [(each["name"].rsplit("/")[-1], each["value"], each["n"]) for each in rows] == [
+        ("training_duplicates", 2, 4),
+        ("training_without_fingerprint", 1, 3),
+    ]
+
+
+def test_fingerprints_come_out_of_repositories(tmp_path: Path) -> None:
+    folder = tmp_path / "somebody+pictures" / "repo"
+    subprocess.run(["git", "init", "-q", "--bare", str(folder)], check=True)
+    blobs = []
+    for data in (content(drawn(5)), b"no picture"):
+        command = ["git", f"--git-dir={folder}", "hash-object", "-w", "--stdin"]
+        blobs.append(subprocess.run(command, input=data, check=True, capture_output=True).stdout.decode().strip())
+    listed = [{"repository": "somebody/pictures", "blob": blob, "path": f"{blob}.jpg"} for blob in blobs]
+    (found,) = training.fingerprints(listed, tmp_path)
+    assert found.sha256 == fingerprint_of(content(drawn(5))).sha256
 
 
 def test_orientation_is_that_of_the_viewer() -> None:
