@@ -14,6 +14,7 @@ from PIL import Image
 from assay.inference.analyzers.jpeg_forensics import JpegForensics
 from assay.inference.analyzers.jpeg_forensics.analyzer import JpegForensicsSettings
 from assay.inference.analyzers.provenance import Provenance, ProvenanceSettings
+from assay.inference.analyzers.splicing import Splicing, SplicingSettings
 from assay.inference.plugins import GROUP
 from assay.sdk import Analyzer, NoSettings
 from assay.sdk.conformance import AnalyzerConformance, Sample
@@ -72,6 +73,21 @@ class TestProvenance(AnalyzerConformance):
         ]
 
 
+class TestSplicing(AnalyzerConformance):
+    def analyzer(self) -> Analyzer[Any]:
+        return Splicing(SplicingSettings())
+
+    def samples(self) -> Sequence[Sample]:
+        copied = drawn(7, 256, 192)
+        copied.paste(copied.crop((20, 30, 100, 110)), (150, 90))
+        return [
+            Sample(saved(drawn(3, 256, 192), "JPEG", quality=85), "image/jpeg", title="a plain picture"),
+            Sample(saved(copied, "PNG"), "image/png", label="manipulated", title="a part of it twice"),
+            Sample(saved(Image.new("RGB", (200, 136)), "PNG"), "image/png", label="inconclusive", title="nothing"),
+            Sample(saved(drawn(5, 64, 64), "PNG"), "image/png", "not_applicable", title="a small picture"),
+        ]
+
+
 class TestBrightness(AnalyzerConformance):
     @pytest.fixture(autouse=True)
     def installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,5 +135,5 @@ class TestTheExampleOfTheDocuments(AnalyzerConformance):
 
 def test_no_installed_analyzer_is_left_out() -> None:
     """A new one gets a class here."""
-    tested = {type(each().analyzer()) for each in (TestJpegForensics, TestProvenance)}
+    tested = {type(each().analyzer()) for each in (TestJpegForensics, TestProvenance, TestSplicing)}
     assert {point.load() for point in entry_points(group=GROUP) if point.value.startswith("assay.")} == tested

@@ -1,0 +1,1 @@
+"""Copy-move: parts of a picture that appear again elsewhere in it."""
