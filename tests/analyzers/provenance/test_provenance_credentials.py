@@ -154,7 +154,7 @@ def test_artifacts_are_the_manifest_and_its_thumbnail(media: Callable[[bytes], M
     analyzer = Provenance(ProvenanceSettings())
     prepared = analyzer.prepare(media(SAMPLE.read_bytes()))
     renderings = {r.name: r for r in analyzer.explain(prepared, analyzer.infer([prepared])[0])}
-    assert list(renderings) == ["manifest.json", "thumbnail-1.jpg"]
+    assert list(renderings) == ["credentials.svg", "credentials.json", "manifest.json", "thumbnail-1.jpg"]
     assert b'"validation_state": "Valid"' in renderings["manifest.json"].data
     assert renderings["thumbnail-1.jpg"].data.startswith(b"\xff\xd8\xff")
 

@@ -19,6 +19,7 @@ import c2pa
 from cryptography.x509 import load_pem_x509_certificates
 
 from assay.inference.analyzers.provenance import source_types
+from assay.inference.analyzers.provenance.chain import Action, Manifest, actions_of, generator_names, read_chain
 from assay.inference.analyzers.provenance.settings import ProvenanceSettings
 
 MAX_REPORT = 32 * 1024 * 1024
@@ -32,17 +33,6 @@ _PICTURES = {"image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PNG", "image/webp
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
-    """Something that a manifest says was done. `active` is false where an ingredient's manifest says it."""
-
-    name: str
-    agent: str | None
-    source_type: str | None
-    description: str | None
-    active: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Credentials:
     """What the manifest store of one file says, and what validation found.
 
@@ -53,6 +43,7 @@ class Credentials:
     success, failure    validation codes of the active manifest (C2PA 15.2)
     ingredient_failure  those of its ingredients
     generators          names of the software that made the claims: the active manifest's first
+    chain               every manifest, the active one first
     report              the whole report of the reader as JSON, "" if there is none
     thumbnails          (media type, bytes) of the pictures that the active manifest carries
     """
@@ -75,6 +66,7 @@ class Credentials:
     active_source_types: tuple[str, ...] = ()
     all_source_types: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()
+    chain: tuple[Manifest, ...] = ()
     report: str = ""
     thumbnails: tuple[tuple[str, bytes], ...] = ()
 
@@ -82,6 +74,11 @@ class Credentials:
     def signature_holds(self) -> bool:
         """The claim is what its signer signed; says nothing of who the signer is, or of the file's bytes."""
         return "claimSignature.validated" in self.success and "claimSignature.mismatch" not in self.failure
+
+    @property
+    def signer_trusted(self) -> bool:
+        """The signer of the active manifest is trusted; of its ingredients' this says nothing."""
+        return "signingCredential.trusted" in self.success
 
     @property
     def content_matches(self) -> bool:
@@ -122,9 +119,19 @@ def read_credentials(path: Path, media_type: str, settings: ProvenanceSettings) 
             if len(report) > MAX_REPORT:
                 return Credentials(present=True, error="report_too_large")
             store = json.loads(report)
-            return _credentials(store, report, _thumbnails(reader, store))
+            return _credentials(store, report, _thumbnails(reader, store), _certificates(reader))
     except c2pa.C2paError as error:
         return _failed(error, path)
+
+
+def _certificates(reader: c2pa.Reader) -> dict[str, Any]:
+    """The reader's other report, which alone has the certificates; {} where it cannot make it."""
+    try:
+        text = reader.crjson()
+        report = json.loads(text) if text and len(text) <= MAX_REPORT else {}
+    except c2pa.C2paError:
+        return {}
+    return report if isinstance(report, dict) else {}
 
 
 def _thumbnails(reader: c2pa.Reader, store: dict[str, Any]) -> tuple[tuple[str, bytes], ...]:
@@ -196,7 +203,9 @@ def _holds_manifest(path: Path) -> bool:
         return any(data.find(mark) >= 0 for mark in _MANIFEST_MARKS)
 
 
-def _credentials(store: dict[str, Any], report: str, thumbnails: tuple[tuple[str, bytes], ...]) -> Credentials:
+def _credentials(
+    store: dict[str, Any], report: str, thumbnails: tuple[tuple[str, bytes], ...], certificates: dict[str, Any]
+) -> Credentials:
     manifests: dict[str, dict[str, Any]] = store.get("manifests") or {}
     active_label = store.get("active_manifest")
     active = manifests.get(active_label or "", {})
@@ -210,8 +219,8 @@ def _credentials(store: dict[str, Any], report: str, thumbnails: tuple[tuple[str
         validation_state=store.get("validation_state"),
         active_manifest=active_label,
         manifest_count=len(manifests),
-        claim_generator=next(_generator_names(active), None),
-        generators=_unique((name, m is active) for m in ordered for name in _generator_names(m)),
+        claim_generator=next(iter(generator_names(active)), None),
+        generators=_unique((name, m is active) for m in ordered for name in generator_names(m)),
         issuer=signature.get("issuer"),
         common_name=signature.get("common_name"),
         algorithm=signature.get("alg"),
@@ -221,7 +230,8 @@ def _credentials(store: dict[str, Any], report: str, thumbnails: tuple[tuple[str
         ingredient_failure=_codes(deltas, "failure"),
         active_source_types=tuple(sorted(_source_types(active))),
         all_source_types=tuple(sorted(set().union(*(_source_types(m) for m in ordered)))),
-        actions=tuple(action for m in ordered for action in _actions(m, m is active)),
+        actions=tuple(action for m in ordered for action in actions_of(m, active=m is active)),
+        chain=read_chain(store, certificates),
         report=report,
         thumbnails=thumbnails,
     )
@@ -233,14 +243,6 @@ def _unique(items: Iterator[tuple[str, bool]]) -> tuple[tuple[str, bool], ...]:
 
 def _codes(results: list[dict[str, Any]], kind: str) -> tuple[str, ...]:
     return tuple(sorted({item["code"] for result in results for item in result.get(kind) or () if "code" in item}))
-
-
-def _generator_names(manifest: dict[str, Any]) -> Iterator[str]:
-    if manifest.get("claim_generator"):
-        yield str(manifest["claim_generator"])
-    for info in manifest.get("claim_generator_info") or ():
-        if info.get("name"):
-            yield " ".join(str(info[key]) for key in ("name", "version") if info.get(key))
 
 
 def _source_types(manifest: dict[str, Any]) -> set[str]:
@@ -258,29 +260,3 @@ def _source_types(manifest: dict[str, Any]) -> set[str]:
         elif isinstance(node, list):
             pending.extend(node)
     return found
-
-
-def _actions(manifest: dict[str, Any], active: bool) -> Iterator[Action]:
-    for assertion in manifest.get("assertions") or ():
-        if not str(assertion.get("label", "")).startswith("c2pa.actions"):
-            continue
-        data = assertion.get("data")
-        for action in (data.get("actions") if isinstance(data, dict) else None) or ():
-            if isinstance(action, dict):
-                yield _action(action, active)
-
-
-def _action(action: dict[str, Any], active: bool) -> Action:
-    agent = action.get("softwareAgent")
-    if isinstance(agent, dict):
-        agent = " ".join(str(agent[key]) for key in ("name", "version") if agent.get(key))
-    source = action.get("digitalSourceType")
-    parameters = action.get("parameters")
-    description = action.get("description") or (parameters.get("description") if isinstance(parameters, dict) else None)
-    return Action(
-        name=str(action.get("action", ""))[:100],
-        agent=str(agent)[:200] if agent else None,
-        source_type=source_types.term(source) if isinstance(source, str) else None,
-        description=str(description)[:300] if description else None,
-        active=active,
-    )

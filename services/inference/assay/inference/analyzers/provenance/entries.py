@@ -20,10 +20,16 @@ class Entry:
 
 @dataclass(slots=True)
 class Entries:
-    """Collects entries within bounds, so that a file of a million fields costs no more than one of a thousand."""
+    """Collects entries within bounds, so that a file of a million fields costs no more than one of a thousand.
+
+    thumbnail   the JPEG that Exif carries as the picture in small
+    maker_note  how the camera maker's own block in Exif begins
+    """
 
     found: list[Entry] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    thumbnail: bytes | None = None
+    maker_note: bytes = b""
     _total: int = 0
     _full: bool = False
 

@@ -17,7 +17,10 @@ _SEARCHED = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """`kind` is recipe, hidden (a recipe in the pixels' lowest bits) or name; `size` the characters of the field."""
+    """`kind` is recipe, hidden (a recipe in the pixels' lowest bits), label (of GB 45438) or name.
+
+    `size` counts the characters of the field.
+    """
 
     generator: str
     kind: str
@@ -58,7 +61,21 @@ _AI_NAMES: tuple[tuple[str, str], ...] = (
     (r"recraft", "Recraft"),
     (r"amazon (?:titan|nova)|titan image generator", "Amazon image generation"),
     (r"runway(?:ml| gen)", "Runway"),
-    (r"\bpika labs|kling ai|luma (?:ai|dream machine)|hailuo|seedream|jimeng|dreamina", "an AI video or image service"),
+    (r"qwen[- _]?image", "Qwen-Image"),
+    (r"hunyuan[- _]?(?:image|dit|video)", "Tencent Hunyuan"),
+    (r"\bseedream|\bseedance|jimeng|dreamina|即梦|豆包", "ByteDance Seedream"),
+    (r"\bkolors\b|kling ?(?:ai|\d)|可灵", "Kuaishou Kling"),
+    (r"z[- _]image[- _](?:turbo|base)|wan ?2\.\d|tongyi wanxiang|通义万相", "Alibaba Tongyi"),
+    (r"hidream[- _]", "HiDream"),
+    (r"\bkrea[. ]ai|\bkrea[- ]?1\b", "Krea"),
+    (r"freepik (?:ai|mystic|pikaso)|\bmagnific ai", "Freepik"),
+    (r"canva (?:ai|magic media|dream lab)|magic media by canva", "Canva image generation"),
+    (r"\bmai-image|microsoft designer|paint cocreator|cocreator in (?:microsoft )?paint", "Microsoft image generation"),
+    (r"samsung (?:generative edit|photo assist|sketch to image)", "Samsung generative edit"),
+    (r"\bpixel studio\b", "Google AI"),
+    (r"\bbria(?:[. ]ai|[- ]\d)", "Bria"),
+    (r"\breve image\b", "Reve"),
+    (r"\bpika labs|luma (?:ai|dream machine|photon)|hailuo", "an AI video or image service"),
     (r"elevenlabs|\bsuno\b|\budio\b", "an AI sound service"),
     (r"ai[- ]generated|generative ai|text[-_]to[-_]image|txt2img", "an unnamed AI generator"),
 )
@@ -96,13 +113,17 @@ def find_traces(entries: Iterable[Entry]) -> tuple[Trace, ...]:
     found = [trace for entry in entries for trace in _traces(entry)]
     artist = next((e.value for e in entries if e.place == "exif" and e.key == "Artist"), "")
     found += [t for e in entries if (t := _grok(e, artist))]
-    order = {"recipe": 0, "hidden": 1, "name": 2}
+    order = {"recipe": 0, "hidden": 1, "label": 2, "name": 3}
     unique = {(trace.generator, trace.place, trace.key): trace for trace in found}
     return tuple(sorted(unique.values(), key=lambda trace: order[trace.kind]))
 
 
 def _traces(entry: Entry) -> Iterable[Trace]:
     text = entry.value[:_SEARCHED]
+    declared = _aigc(entry, text)
+    if declared:
+        yield declared
+        return
     for recognise in _RECIPES:
         name = recognise(entry, text)
         if name:
@@ -111,7 +132,8 @@ def _traces(entry: Entry) -> Iterable[Trace]:
             return
     field = entry.key.lower()
     if field in _NAME_FIELDS or (field in CREDIT_FIELDS and _CREDIT_PHRASE.search(text[:1000])):
-        name = ai_name(text)
+        # Whatever stands in this field of IPTC 2025.1 is an AI system by definition.
+        name = ai_name(text) or (text[:60] if field == "iptc4xmpext:aisystemused" else None)
         if name:
             yield Trace(name, "name", entry.place, entry.key, text[:EXCERPT], entry.size)
 
@@ -207,6 +229,26 @@ def _diffusers(entry: Entry, text: str) -> str | None:
         return "a diffusion model"
     settings = ('"num_inference_steps"', '"guidance_scale"', '"cfg_scale"', '"negative_prompt"', '"sampler', '"seed"')
     return "a diffusion model" if '"prompt"' in text and sum(s in text for s in settings) >= 3 else None
+
+
+_AIGC_LABEL = re.compile(r'"Label"\s*:\s*"?([123])"?')
+_AIGC_PRODUCER = re.compile(r'"ContentProducer"\s*:\s*"([^"]{1,100})"')
+
+
+def _aigc(entry: Entry, text: str) -> Trace | None:
+    """The label that China's GB 45438-2025 asks of services: a JSON object named AIGC in XMP, PNG text or Exif.
+
+    Its `Label` is 1 for what is made by AI, 2 for what may be and 3 for what is suspected to be: only 1 is taken.
+    """
+    key = entry.key.rsplit(":", 1)[-1]
+    if key != "AIGC" and not (key in ("UserComment", "ImageDescription") and '"AIGC"' in text):
+        return None
+    label = _AIGC_LABEL.search(text)
+    if label is None or label[1] != "1":
+        return None
+    producer = _AIGC_PRODUCER.search(text)
+    name = f"an AI service ({producer[1]})" if producer else "an AI service"
+    return Trace(name, "label", entry.place, entry.key, text[:EXCERPT], entry.size)
 
 
 _RECIPES: tuple[Callable[[Entry, str], str | None], ...] = (

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.inference.analyzers.provenance import source_types
+from assay.inference.analyzers.provenance.chain_report import told
+from assay.inference.analyzers.provenance.consistency import Oddity, Outcome
 from assay.inference.analyzers.provenance.credentials import NO_MANIFEST, UNSUPPORTED, Credentials
 from assay.inference.analyzers.provenance.details import details
 from assay.inference.analyzers.provenance.generators import CREDIT_FIELDS, Trace, ai_name
 from assay.inference.analyzers.provenance.metadata import Metadata
-from assay.inference.analyzers.provenance.reading import Reading, printable
+from assay.inference.analyzers.provenance.printable import printable
+from assay.inference.analyzers.provenance.reading import Reading
+from assay.inference.analyzers.provenance.watermarks import Mark
 from assay.sdk import INCONCLUSIVE, NO_FINDINGS, Evidence, Finding
 
 SIGNED_BY_TRUSTED = 6.5
@@ -25,10 +29,19 @@ UNVERIFIED_MANIFEST = 2.5
 ONLY_A_PART = -1.0
 RECIPE, HIDDEN_RECIPE, GENERATOR_NAME = 4.0, 4.5, 3.0
 DECLARED_AI, DECLARED_AI_IN_PART = 3.5, 3.0
+GENERATORS_MARK = 6.0
 CHANGED_AFTER_TRUSTED_SIGNATURE, CHANGED_AFTER_SIGNATURE = 5.0, 3.5
 TRUSTED_CAPTURE = -5.0
 MOST = 6.9
 """No sum goes beyond this (0.999): what all metadata shares is that it can be wrong."""
+
+MOST_OF_METADATA = 2.5
+"""Nor do oddities of plain metadata go beyond this (0.924) together."""
+
+MAX_ODDITIES = 8
+MAX_TOLD = 5
+DOUBTFUL = 1.2
+"""Oddities that weigh so much together make a file doubtful, though no single one accuses it."""
 
 # What may have happened to a picture that is still the camera's (C2PA 18.15.4.3).
 _HARMLESS = frozenset({"c2pa.created", "c2pa.edited.metadata", "c2pa.published", "c2pa.transcoded", "c2pa.repackaged"})
@@ -43,11 +56,15 @@ class _Signal:
 
 
 def judge(reading: Reading) -> Finding:
-    """Judge one file. Precedence: changed after signing, declared AI-made, proven capture, doubt, nothing."""
+    """Judge one file.
+
+    Precedence: changed after signing, declared or marked as AI-made, proven capture, the thumbnail of another picture,
+    doubt, nothing.
+    """
     credentials = reading.credentials
     if credentials.content_changed and credentials.signature_holds:
         return _manipulated(reading)
-    signals = [*_signed_signals(credentials), *_plain_signals(reading.metadata)]
+    signals = [*_signed_signals(credentials), *_plain_signals(reading.metadata), *_marks(reading)]
     capture = _is_proven_capture(credentials)
     if signals and capture:
         text = "A trusted signature says that a camera captured this, yet the file also says that AI made it."
@@ -56,9 +73,13 @@ def judge(reading: Reading) -> Finding:
         return _synthetic(reading, signals)
     if capture:
         return _authentic(reading)
+    if reading.thumbnail is not None and reading.thumbnail.outcome is Outcome.OTHER:
+        return _exchanged(reading)
     doubts = list(_doubts(reading))
     if doubts:
         return _undecided(reading, doubts)
+    if _odd(reading) >= DOUBTFUL:
+        return _doubtful(reading)
     return Finding(
         label=NO_FINDINGS,
         claim="synthetic",
@@ -66,6 +87,59 @@ def judge(reading: Reading) -> Finding:
         confidence=0.0,
         evidence=tuple(Evidence(text=text) for text in _context(reading, nothing_found=True)),
         details=details(reading),
+    )
+
+
+def _counted(reading: Reading) -> dict[str, Oddity]:
+    """The strongest oddity of each kind; what says nothing of a change is left out."""
+    strongest: dict[str, Oddity] = {}
+    for oddity in reading.oddities:
+        if oddity.weight > strongest.get(oddity.kind, Oddity("", "")).weight:
+            strongest[oddity.kind] = oddity
+    return strongest
+
+
+def _odd(reading: Reading) -> float:
+    return sum(oddity.weight for oddity in _counted(reading).values())
+
+
+def _weighed(reading: Reading) -> list[Evidence]:
+    """The oddities as evidence: those that count with their weights."""
+    counted = list(_counted(reading).values())
+    return [
+        Evidence(text=printable(o.text, 500), weight=o.weight if o in counted else 0.0, where=o.where)
+        for o in reading.oddities[:MAX_ODDITIES]
+    ]
+
+
+def _exchanged(reading: Reading) -> Finding:
+    """The thumbnail shows another picture."""
+    weight = min(_odd(reading), MOST_OF_METADATA)
+    return Finding(
+        label="manipulated",
+        claim="manipulated",
+        score=_score(weight),
+        confidence=0.5,
+        evidence=(*_weighed(reading), *(Evidence(text=text) for text in _context(reading, oddities=False))),
+        details=details(reading),
+    )
+
+
+def _doubtful(reading: Reading) -> Finding:
+    """Too many things do not agree; none proves a change."""
+    raw = _score(min(_odd(reading), MOST_OF_METADATA))
+    reason = "What the file says of itself does not agree; that is no proof of a change."
+    return Finding(
+        label=INCONCLUSIVE,
+        claim="manipulated",
+        score=None,
+        confidence=0.0,
+        evidence=(
+            Evidence(text=reason),
+            *_weighed(reading),
+            *(Evidence(text=text) for text in _context(reading, oddities=False)),
+        ),
+        details={**details(reading), "raw_score": raw},
     )
 
 
@@ -95,7 +169,7 @@ def _synthetic(reading: Reading, signals: list[_Signal]) -> Finding:
 
 def _manipulated(reading: Reading) -> Finding:
     credentials = reading.credentials
-    trusted = "signingCredential.trusted" in credentials.success
+    trusted = credentials.signer_trusted
     weight = CHANGED_AFTER_TRUSTED_SIGNATURE if trusted else CHANGED_AFTER_SIGNATURE
     text = (
         f"The file was changed after it was signed ({_signer(credentials)}): "
@@ -161,7 +235,8 @@ def _standing(credentials: Credentials) -> tuple[float, str]:
     if state == "Trusted":
         return SIGNED_BY_TRUSTED, f"A trusted signer vouches for that ({signer})."
     if state == "Valid":
-        return SIGNED, f"That is validly signed ({signer}), though this installation does not know the signer."
+        who = "every signer of its ingredients" if credentials.signer_trusted else "the signer"
+        return SIGNED, f"That is validly signed ({signer}), though this installation does not know {who}."
     if credentials.signature_holds and credentials.content_matches:
         return (
             SIGNED_WITH_POOR_CREDENTIAL,
@@ -214,7 +289,27 @@ def _plain_signals(metadata: Metadata) -> Iterator[_Signal]:
             yield _Signal("generator", _trace_text(trace), _TRACE_WEIGHTS[trace.kind], _where(trace))
 
 
-_TRACE_WEIGHTS = {"recipe": RECIPE, "hidden": HIDDEN_RECIPE, "name": GENERATOR_NAME}
+def _marks(reading: Reading) -> Iterator[_Signal]:
+    for mark in reading.marks:
+        if mark.message.generator:
+            text = (
+                f"The pixels carry the invisible mark that {mark.message.name} puts into what it makes: {_bits(mark)}. "
+                "Photos that it changed carry the mark too, and anybody could write it."
+            )
+            yield _Signal("watermark", text, GENERATORS_MARK, {"watermark": str(mark.message.scheme)})
+
+
+def _bits(mark: Mark) -> str:
+    """How many bits agree, and how rarely that happens by chance."""
+    once = 1 / mark.chance if mark.chance > 1e-15 else 1e15
+    rarely = next(f"{once / size:,.3g} {name}" for size, name in _LARGE if once >= size)
+    length = len(mark.message.bits)
+    return f"{mark.matching} of {length} bits agree, by chance in one of {rarely} pictures"
+
+
+_LARGE = ((1e15, "quadrillion"), (1e12, "trillion"), (1e9, "billion"), (1e6, "million"), (1.0, ""))
+
+_TRACE_WEIGHTS = {"recipe": RECIPE, "hidden": HIDDEN_RECIPE, "label": DECLARED_AI, "name": GENERATOR_NAME}
 
 
 def _is_overruled(trace: Trace, metadata: Metadata) -> bool:
@@ -229,6 +324,8 @@ def _where(trace: Trace) -> dict[str, Any]:
 def _trace_text(trace: Trace) -> str:
     if trace.kind == "hidden":
         return f"The lowest bits of the pixels hide the settings of {trace.generator}."
+    if trace.kind == "label":
+        return f"It carries the label that Chinese law asks of what AI makes, by {printable(trace.generator, 120)}."
     if trace.kind == "name":
         return f"The field {printable(trace.key, 60)} names {trace.generator}: “{printable(trace.excerpt, 80)}”."
     model = f" (model {printable(trace.model, 80)})" if trace.model else ""
@@ -274,11 +371,11 @@ def _why_invalid(credentials: Credentials) -> str:
     return f"Its content credentials do not pass validation ({printable(', '.join(failed[:4]), 200)})."
 
 
-def _context(reading: Reading, *, nothing_found: bool = False) -> Iterator[str]:
-    """Sentences that help a reader but speak neither for nor against a claim."""
+def _context(reading: Reading, *, nothing_found: bool = False, oddities: bool = True) -> Iterator[str]:
+    """Sentences that help a reader but do not count for or against the finding's claim."""
     credentials, metadata = reading.credentials, reading.metadata
     if credentials.validation_state in ("Valid", "Trusted"):
-        known = "trusted" if credentials.validation_state == "Trusted" else "not known to this installation"
+        known = "trusted" if credentials.signer_trusted else "not known to this installation"
         yield f"Its content credentials are intact; the signer ({_signer(credentials)}) is {known}."
         edits = [a.name.removeprefix("c2pa.") for a in credentials.actions if a.active and a.name not in _HARMLESS]
         if edits:
@@ -287,6 +384,10 @@ def _context(reading: Reading, *, nothing_found: bool = False) -> Iterator[str]:
         yield "It carries no content credentials and no trace of a generator; that proves nothing either way."
         if credentials.error not in (NO_MANIFEST, UNSUPPORTED):
             yield "It is damaged, so credentials could not be looked for everywhere."
+    for manifest in credentials.chain[:MAX_TOLD]:
+        yield told(manifest)
+    if len(credentials.chain) > MAX_TOLD:
+        yield f"{len(credentials.chain) - MAX_TOLD} more signed ingredients are in the artifact credentials.json."
     bad = [c for c in credentials.ingredient_failure if c != "signingCredential.untrusted"]
     if bad:
         yield f"Credentials of an ingredient do not pass validation ({printable(', '.join(bad[:4]), 200)})."
@@ -294,4 +395,13 @@ def _context(reading: Reading, *, nothing_found: bool = False) -> Iterator[str]:
         yield f"Its metadata names a camera, {printable(metadata.camera, 80)} (anyone can write that)."
     if metadata.software:
         yield f"Its metadata names the software {printable(', '.join(metadata.software[:3]), 150)}."
+    for mark in reading.marks:
+        if not mark.message.generator:
+            yield f"It carries the mark “{printable(mark.message.name, 60)}” ({mark.message.scheme}): {_bits(mark)}."
+    if reading.unread:
+        yield reading.unread
+    if oddities:
+        yield from (printable(oddity.text, 500) for oddity in reading.oddities[:MAX_ODDITIES])
+    if reading.seen.problem:
+        yield reading.seen.problem
     yield from metadata.problems[:3]

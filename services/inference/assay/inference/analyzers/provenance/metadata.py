@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.inference.analyzers.provenance import source_types
+from assay.inference.analyzers.provenance.consistency import Facts, facts_of
 from assay.inference.analyzers.provenance.containers import read_container
 from assay.inference.analyzers.provenance.entries import Entries, Entry
 from assay.inference.analyzers.provenance.generators import Trace, find_traces
@@ -14,7 +15,11 @@ from assay.inference.analyzers.provenance.stealth import read_stealth
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """`source_types` are (field, term of the vocabulary); `fields` counts what was read by place."""
+    """`source_types` are (field, term of the vocabulary); `fields` counts what was read by place.
+
+    facts      what is held against other fields, the pixels and the camera
+    thumbnail  the JPEG in Exif
+    """
 
     container: str | None
     camera: str | None
@@ -29,6 +34,8 @@ class Metadata:
     fields: tuple[tuple[str, int], ...]
     problems: tuple[str, ...]
     traces: tuple[Trace, ...]
+    facts: Facts
+    thumbnail: bytes | None
 
 
 def read_metadata(path: Path) -> Metadata:
@@ -58,6 +65,8 @@ def _summary(container: str | None, entries: Entries) -> Metadata:
         fields=tuple(sorted(Counter(e.place for e in found).items())),
         problems=tuple(entries.problems),
         traces=find_traces(found),
+        facts=facts_of(found, entries.maker_note),
+        thumbnail=entries.thumbnail,
     )
 
 

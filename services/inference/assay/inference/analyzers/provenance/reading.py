@@ -1,23 +1,30 @@
 """What was read of one file: everything that the judgement rests on."""
 
-import unicodedata
 from dataclasses import dataclass
 
+from assay.inference.analyzers.provenance.consistency import Comparison, Oddity
 from assay.inference.analyzers.provenance.credentials import Credentials
 from assay.inference.analyzers.provenance.metadata import Metadata
+from assay.inference.analyzers.provenance.pixels import Seen
+from assay.inference.analyzers.provenance.watermarks import Mark
+
+NOTHING_SEEN = Seen()
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Picklable; the bytes themselves are not needed any more."""
+    """Picklable; the bytes themselves are not needed any more.
+
+    thumbnail  the picture's thumbnail against the picture; None where there are not both
+    oddities   what does not agree, the strongest first
+    marks      invisible marks that were read in the pixels
+    unread     why marks that were asked for could not be looked for, in a sentence
+    """
 
     credentials: Credentials
     metadata: Metadata
-
-
-def printable(text: str | None, limit: int = 200) -> str:
-    """`text` on one line, without control and direction characters (also none that a database refuses), and cut."""
-    cleaned = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in (text or "")[: limit * 4])
-    cleaned = "".join(c for c in cleaned if unicodedata.category(c) not in ("Cf", "Cs"))
-    cleaned = " ".join(cleaned.split())
-    return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"
+    seen: Seen = NOTHING_SEEN
+    thumbnail: Comparison | None = None
+    oddities: tuple[Oddity, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    unread: str | None = None

@@ -19,6 +19,8 @@ _PREFIXES = {
     "http://purl.org/dc/terms/": "dcterms",
     "http://ns.adobe.com/tiff/1.0/": "tiff",
     "http://ns.adobe.com/exif/1.0/": "exif",
+    "http://ns.adobe.com/exif/1.0/aux/": "aux",
+    "http://www.tc260.org.cn/ns/AIGC/1.0/": "TC260",
     "http://ns.adobe.com/xap/1.0/mm/": "xmpMM",
     "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#": "stEvt",
     "http://cipa.jp/exif/1.0/": "exifEX",

@@ -1,0 +1,188 @@
+"""Facts about cameras that a file can be held against: the largest picture that a model makes, and when it came out.
+
+From the makers' published specifications. Only models that are widely used and whose figures are beyond doubt; of all
+others nothing is said. Several models share a line where they share the figures. Models that join several exposures
+into a larger picture (pixel shift) are listed with the single one and marked `+`, and their size is not checked.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """size: (width, height) of the largest picture, the longer side first; None where it may be larger."""
+
+    model: str
+    size: tuple[int, int] | None
+    year: int
+
+
+# Model as Exif names it (after the maker's name, which some repeat) | width x height | year of release
+_TABLE = """
+Canon EOS D30|2160x1440|2000
+Canon EOS D60|3072x2048|2002
+Canon EOS 10D|3072x2048|2003
+Canon EOS 300D DIGITAL, Canon EOS DIGITAL REBEL|3072x2048|2003
+Canon EOS-1DS|4064x2704|2002
+Canon EOS 20D|3504x2336|2004
+Canon EOS 350D DIGITAL, Canon EOS DIGITAL REBEL XT|3456x2304|2005
+Canon EOS 5D|4368x2912|2005
+Canon EOS 30D|3504x2336|2006
+Canon EOS 400D DIGITAL, Canon EOS DIGITAL REBEL XTi|3888x2592|2006
+Canon EOS 40D|3888x2592|2007
+Canon EOS 450D, Canon EOS DIGITAL REBEL XSi|4272x2848|2008
+Canon EOS 1000D, Canon EOS DIGITAL REBEL XS|3888x2592|2008
+Canon EOS 50D|4752x3168|2008
+Canon EOS 5D Mark II|5616x3744|2008
+Canon EOS 500D, Canon EOS REBEL T1i|4752x3168|2009
+Canon EOS 7D|5184x3456|2009
+Canon EOS 550D, Canon EOS REBEL T2i|5184x3456|2010
+Canon EOS 60D|5184x3456|2010
+Canon EOS 600D, Canon EOS REBEL T3i|5184x3456|2011
+Canon EOS 1100D, Canon EOS REBEL T3|4272x2848|2011
+Canon EOS 5D Mark III|5760x3840|2012
+Canon EOS 650D, Canon EOS REBEL T4i|5184x3456|2012
+Canon EOS 6D|5472x3648|2012
+Canon EOS-1D X|5184x3456|2012
+Canon EOS 700D, Canon EOS REBEL T5i|5184x3456|2013
+Canon EOS 100D, Canon EOS REBEL SL1|5184x3456|2013
+Canon EOS 70D|5472x3648|2013
+Canon EOS 7D Mark II|5472x3648|2014
+Canon EOS 1200D, Canon EOS REBEL T5|5184x3456|2014
+Canon EOS 5DS, Canon EOS 5DS R|8688x5792|2015
+Canon EOS 750D, Canon EOS 760D, Canon EOS REBEL T6i, Canon EOS REBEL T6s|6000x4000|2015
+Canon EOS 80D|6000x4000|2016
+Canon EOS 5D Mark IV|6720x4480|2016
+Canon EOS-1D X Mark II|5472x3648|2016
+Canon EOS 1300D, Canon EOS REBEL T6|5184x3456|2016
+Canon EOS 6D Mark II|6240x4160|2017
+Canon EOS 77D, Canon EOS 800D, Canon EOS REBEL T7i, Canon EOS 200D, Canon EOS REBEL SL2|6000x4000|2017
+Canon EOS M50|6000x4000|2018
+Canon EOS R|6720x4480|2018
+Canon EOS RP|6240x4160|2019
+Canon EOS 90D, Canon EOS M6 Mark II|6960x4640|2019
+Canon EOS R5|8192x5464+|2020
+Canon EOS R6|5472x3648|2020
+Canon EOS R3|6000x4000|2021
+Canon EOS R7|6960x4640|2022
+Canon EOS R10|6000x4000|2022
+Canon EOS R6m2|6000x4000|2022
+Canon EOS R8|6000x4000|2023
+NIKON D1|2000x1312|1999
+NIKON D100|3008x2000|2002
+NIKON D70|3008x2000|2004
+NIKON D70s, NIKON D50|3008x2000|2005
+NIKON D200|3872x2592|2005
+NIKON D80|3872x2592|2006
+NIKON D40|3008x2000|2006
+NIKON D40X|3872x2592|2007
+NIKON D300|4288x2848|2007
+NIKON D3|4256x2832|2007
+NIKON D60|3872x2592|2008
+NIKON D700|4256x2832|2008
+NIKON D90|4288x2848|2008
+NIKON D3X|6048x4032|2008
+NIKON D5000|4288x2848|2009
+NIKON D3000|3872x2592|2009
+NIKON D300S|4288x2848|2009
+NIKON D3S|4256x2832|2009
+NIKON D3100|4608x3072|2010
+NIKON D7000|4928x3264|2010
+NIKON D5100|4928x3264|2011
+NIKON D800, NIKON D800E|7360x4912|2012
+NIKON D4|4928x3280|2012
+NIKON D3200|6016x4000|2012
+NIKON D600|6016x4016|2012
+NIKON D5200|6000x4000|2012
+NIKON D7100, NIKON D5300|6000x4000|2013
+NIKON D610|6016x4016|2013
+NIKON D3300|6000x4000|2014
+NIKON D810|7360x4912|2014
+NIKON D750|6016x4016|2014
+NIKON D5500, NIKON D7200|6000x4000|2015
+NIKON D5, NIKON D500|5568x3712|2016
+NIKON D3400, NIKON D5600|6000x4000|2016
+NIKON D7500|5568x3712|2017
+NIKON D850|8256x5504|2017
+NIKON D3500|6000x4000|2018
+NIKON Z 6|6048x4024|2018
+NIKON Z 7|8256x5504|2018
+NIKON Z 50|5568x3712|2019
+NIKON D780|6048x4024|2020
+NIKON Z 5|6016x4016|2020
+NIKON Z 6_2|6048x4024|2020
+NIKON Z 7_2|8256x5504|2020
+NIKON Z fc|5568x3712|2021
+NIKON Z 9|8256x5504|2021
+NIKON Z 8|8256x5504+|2023
+COOLPIX P6000|4224x3168|2008
+ILCE-7|6000x4000|2013
+ILCE-7R|7360x4912|2013
+ILCE-7S|4240x2832|2014
+ILCE-6000|6000x4000|2014
+ILCE-7M2|6000x4000|2014
+ILCE-7RM2|7952x5304|2015
+ILCE-6300, ILCE-6500|6000x4000|2016
+ILCE-9|6000x4000|2017
+ILCE-7RM3|7952x5304+|2017
+ILCE-7M3|6000x4000|2018
+ILCE-6400|6000x4000|2019
+ILCE-7RM4|9504x6336+|2019
+ILCE-7C|6000x4000|2020
+ILCE-7M4|7008x4672|2021
+ILCE-1|8640x5760+|2021
+DSC-RX100|5472x3648|2012
+FinePixS2Pro|4256x2848|2002
+X100|4288x2848|2011
+X-Pro1|4896x3264|2012
+X-T1|4896x3264|2014
+X-Pro2|6000x4000|2016
+X-T2|6000x4000|2016
+X-T20|6000x4000|2017
+X-T3|6240x4160|2018
+X-T4|6240x4160|2020
+E-M5|4608x3456|2012
+E-M1|4608x3456|2013
+E-M10|4608x3456|2014
+iPhone|1600x1200|2007
+iPhone 3G|1600x1200|2008
+iPhone 3GS|2048x1536|2009
+iPhone 4|2592x1936|2010
+iPhone 4S|3264x2448|2011
+iPhone 5|3264x2448|2012
+iPhone 5s, iPhone 5c|3264x2448|2013
+iPhone 6, iPhone 6 Plus|3264x2448|2014
+iPhone 6s, iPhone 6s Plus|4032x3024|2015
+iPhone SE|4032x3024|2016
+iPhone 7, iPhone 7 Plus|4032x3024|2016
+iPhone 8, iPhone 8 Plus, iPhone X|4032x3024|2017
+iPhone XS, iPhone XS Max, iPhone XR|4032x3024|2018
+iPhone 11, iPhone 11 Pro, iPhone 11 Pro Max|4032x3024|2019
+iPhone SE (2nd generation)|4032x3024|2020
+iPhone 12, iPhone 12 mini, iPhone 12 Pro, iPhone 12 Pro Max|4032x3024|2020
+iPhone 13, iPhone 13 mini, iPhone 13 Pro, iPhone 13 Pro Max|4032x3024|2021
+iPhone 14, iPhone 14 Plus|4032x3024|2022
+iPhone 14 Pro, iPhone 14 Pro Max|8064x6048|2022
+iPhone 15, iPhone 15 Plus, iPhone 15 Pro, iPhone 15 Pro Max|8064x6048|2023
+iPhone 16, iPhone 16 Plus, iPhone 16 Pro, iPhone 16 Pro Max|8064x6048|2024
+Pixel 2, Pixel 2 XL|4032x3024|2017
+Pixel 3, Pixel 3 XL|4032x3024|2018
+"""
+
+
+def camera(model: str) -> Camera | None:
+    """What is known of a model, by its name in Exif; None for one that is not in the table."""
+    return _cameras().get(" ".join(model.split()).casefold())
+
+
+@cache
+def _cameras() -> dict[str, Camera]:
+    known = {}
+    for line in _TABLE.strip().splitlines():
+        models, size, year = line.split("|")
+        width, _, height = size.removesuffix("+").partition("x")
+        largest = None if size.endswith("+") else (int(width), int(height))
+        for model in models.split(", "):
+            known[model.casefold()] = Camera(model, largest, int(year))
+    return known
