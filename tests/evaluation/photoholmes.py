@@ -1,14 +1,18 @@
 """The methods of the same name in photoholmes/photoholmes, as a baseline, where somebody has a checkout.
 
 Nothing of it is a part of Assay. ASSAY_EVAL__PHOTOHOLMES names the checkout; a photoholmes that can be imported is
-taken too. Its methods dq and zero need numpy, scipy, mpmath, opencv-python, PyYAML and torch, and splicebuster and
-noisesniffer scikit-image too; PYTHONPATH may name a folder that has them.
+taken too. Its methods dq and zero need numpy, scipy, mpmath, opencv-python, PyYAML and torch, splicebuster and
+noisesniffer scikit-image and scikit-learn too; PYTHONPATH may name a folder that has them.
 """
 
 import importlib
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -56,18 +60,33 @@ class Baseline:
 
     def splicebuster(self, content: bytes) -> NDArray[np.float64]:
         """Heat map of Cozzolino et al. 2015, (H, W); the larger, the odder. Seconds for a picture."""
-        method = importlib.import_module("photoholmes.methods.splicebuster.method").Splicebuster()
+        method = _method("splicebuster", "Splicebuster")
         with Image.open(BytesIO(content)) as image:
             luma = np.asarray(image.convert("L"), dtype=np.float32) / 255.0
-        return np.nan_to_num(np.asarray(method.predict(luma), dtype=np.float64))
+        with _quiet():
+            return np.nan_to_num(np.asarray(method.predict(luma), dtype=np.float64))
 
     def noisesniffer(self, content: bytes) -> NDArray[np.bool_]:
         """Mask of Gardella et al. 2021, (H, W). Seconds for a picture."""
-        method = importlib.import_module("photoholmes.methods.noisesniffer.method").Noisesniffer()
+        method = _method("noisesniffer", "Noisesniffer")
         with Image.open(BytesIO(content)) as image:
             pixels = np.asarray(image.convert("RGB"))
-        mask, _ = method.predict(pixels)
+        with _quiet():
+            mask, _ = method.predict(pixels)
         return np.asarray(mask) > 0
+
+
+@cache
+def _method(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(f"photoholmes.methods.{module}.method"), name)()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what newer libraries think of the ways in which it uses them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def baseline() -> Baseline | None:
