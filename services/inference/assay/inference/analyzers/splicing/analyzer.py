@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _WEIGHTS = Weights(
     name="comparator.safetensors",
     sha256="606af19bce4cb61ddaf6cddbc61d8830f100ec6d10d5040be7fc1af410dfc9cc",
-    source="Trained here on unedited photos: python -m assay.inference.analyzers.splicing.calibration (README.md)",
+    source="Trained here on unedited photos: python -m assay.inference.analyzers.splicing.training (README.md)",
     licence="Apache-2.0",
     size=35892,
     url="package:assay.inference.analyzers.splicing/comparator.safetensors",

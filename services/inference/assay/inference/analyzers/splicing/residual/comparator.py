@@ -1,6 +1,6 @@
 """A small network that tells how likely a part has another history than the rest of its picture.
 
-Trained here on pictures made of unedited photos (`calibration/`), not on any camera or forgery set: a part of another
+Trained here on pictures made of unedited photos (`training/`), not on any camera or forgery set: a part of another
 photo in place of one of its own against parts that belong. It runs in float64 on the CPU, so its results are the same
 wherever the counts were made.
 """

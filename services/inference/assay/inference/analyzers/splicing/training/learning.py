@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from assay.inference.analyzers.splicing.calibration.collecting import Measured
 from assay.inference.analyzers.splicing.residual.comparator import Comparator, inputs
 from assay.inference.analyzers.splicing.residual.windows import DIFFERENCES, Compared, compare, sums, windows
+from assay.inference.analyzers.splicing.training.collecting import Measured
 
 _TRACES, _KINDS, _LAYERS = 16, 10, (48, 32)
 _PARTS = 16  # that do not belong, of each photo

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from assay.inference.analyzers.splicing.calibration.making import WAYS, copied, saved, spliced
-from assay.inference.analyzers.splicing.calibration.photos import QUALITIES, Photo, aged
 from assay.inference.analyzers.splicing.copies.search import Search, search
 from assay.inference.analyzers.splicing.copies.weighing import FEATURES, features
 from assay.inference.analyzers.splicing.residual.traces import cell_side, count_patterns
+from assay.inference.analyzers.splicing.training.making import WAYS, copied, saved, spliced
+from assay.inference.analyzers.splicing.training.photos import QUALITIES, Photo, aged
 
 _DONORS = 40  # photos kept in memory to take parts from
 
@@ -55,14 +55,14 @@ def measured(photos: Iterable[Photo], past: int) -> list[Measured]:
     for photo in photos:
         for _ in range(1 if photo.checks else past):
             host, quality = aged(photo.pixels, photo.chance), int(photo.chance.choice(QUALITIES))
-            found.append(Measured(photo.name, photo.checks, quality, _counts(luma(saved(host, quality)))))
+            found.append(Measured(photo.sha256, photo.checks, quality, _counts(luma(saved(host, quality)))))
             if photo.checks and donors:
                 donor = aged(donors[int(photo.chance.integers(0, len(donors)))].pixels, photo.chance)
                 if min(donor.shape[:2]) >= 120:
                     made = spliced(host, donor, photo.chance)
                     pixels = luma(saved(made.pixels, quality))
                     mask = _in_cells(made.target, cell_side(*pixels.shape))
-                    found.append(Measured(photo.name, True, quality, _counts(pixels), mask))
+                    found.append(Measured(photo.sha256, True, quality, _counts(pixels), mask))
         donors = [*donors, photo][-_DONORS:]
     return found
 
@@ -74,7 +74,7 @@ def searched(photos: Iterable[Photo]) -> list[Searched]:
         quality = QUALITIES[index % len(QUALITIES)]
         result = search(luma(saved(photo.pixels, quality)))
         values = _features(result)
-        found.append(Searched(photo.name, "", quality, values, np.zeros(len(values), dtype=np.bool_)))
+        found.append(Searched(photo.sha256, "", quality, values, np.zeros(len(values), dtype=np.bool_)))
         if index % 2:
             continue
         way = WAYS[index // 2 % len(WAYS)]
@@ -84,7 +84,7 @@ def searched(photos: Iterable[Photo]) -> list[Searched]:
         assert made.source is not None
         truth = made.target | made.source
         right = np.array([_overlap(copy.target | copy.source, truth) > 0.3 for copy in result.copies], dtype=np.bool_)
-        found.append(Searched(photo.name, way, quality, values, right))
+        found.append(Searched(photo.sha256, way, quality, values, right))
     return found
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from assay.inference.analyzers.splicing.calibration.making import Pixels, opened, saved
+from assay.inference.analyzers.splicing.training.making import Pixels, opened, saved
 
 QUALITIES = (0, 95, 90, 85, 75, 60)  # of the last saving; 0 is a PNG
 
@@ -25,17 +25,21 @@ _WAYS_TO_RESIZE = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4, cv2.IN
 class Photo:
     """An unedited photo of about half a megapixel or less, with its own source of chance.
 
-    checks  True: it takes part in calibration, not in training
+    repository, path, blob, sha256  which file it is: blob is git's name of its bytes
+    checks                          True: it takes part in calibration, not in training
     """
 
-    name: str
+    repository: str
+    path: str
+    blob: str
+    sha256: str
     pixels: Pixels
     checks: bool
     chance: np.random.Generator
 
 
 def photos(folder: Path, *, most: int, without: frozenset[str] = frozenset()) -> Iterator[Photo]:
-    """At most `most` photos of each folder under `folder`, in the order of their hashes.
+    """At most `most` photos of each folder `<owner>+<name>` under `folder`, in the order of their hashes.
 
     without: sha256 of files that may not be used. Near-duplicates are the reader's to keep out. Large photos are made
     smaller or cut, by chance.
@@ -51,7 +55,16 @@ def photos(folder: Path, *, most: int, without: frozenset[str] = frozenset()) ->
             except OSError:  # cut off
                 continue
             if min(pixels.shape[:2]) >= _LEAST_SIDE:
-                yield Photo(f"{source.name}/{digest[:12]}", pixels, int(digest[-4:], 16) % 10 < _CHECKED, chance)
+                path = known[digest]
+                yield Photo(
+                    repository=source.name.replace("+", "/"),
+                    path=str(path.relative_to(source)),
+                    blob=_blob(path.read_bytes()),
+                    sha256=digest,
+                    pixels=pixels,
+                    checks=int(digest[-4:], 16) % 10 < _CHECKED,
+                    chance=chance,
+                )
 
 
 def excluded(lists: Sequence[Path]) -> frozenset[str]:
@@ -75,6 +88,10 @@ def aged(pixels: Pixels, chance: np.random.Generator) -> Pixels:
     if way in (1, 3):
         pixels = opened(saved(pixels, int(chance.integers(60, 96))))
     return pixels
+
+
+def _blob(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def _pixels(path: Path, chance: np.random.Generator) -> Pixels:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.inference.analyzers.splicing.calibration.collecting import Measured, Searched
 from assay.inference.analyzers.splicing.residual.comparator import Comparator
 from assay.inference.analyzers.splicing.residual.examination import examine
+from assay.inference.analyzers.splicing.training.collecting import Measured, Searched
 
 Values = NDArray[np.float64]
 

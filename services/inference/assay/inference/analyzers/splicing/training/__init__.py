@@ -1,0 +1,1 @@
+"""How the comparator was trained and the constants came about: pictures made of photos, measured, fitted."""
