@@ -210,7 +210,7 @@ def _drawn_rows(name: str, some: Scored, sources: Sequence[str], only: Sequence[
 
 def _honest(figure: str, value: float, interval: Interval | None, some: Scored) -> Interval | None:
     """Where all are right no draw finds a wrong one: then as far as the smaller class can tell, counted exactly."""
-    if figure == "ece" or interval is None or interval.high > interval.low:
+    if figure == "ece" or interval is None or interval.high - interval.low > 1e-9:
         return interval
     n = int(min(some.truths.sum(), (~some.truths).sum()))
     exact = of_share(round(value * n), n)

@@ -1,6 +1,9 @@
 """All that was asked for, one analyzer after the other: what each part took is said on standard error."""
 
+import sys
+
 from evaluation.analyzers import EVALUATED, Evaluated
+from evaluation.figures import ACCUSING
 from evaluation.fusing import NAME as FUSION
 from evaluation.fusing import rows_of_fusion
 from evaluation.judging import Judge, LeftOutError, opened
@@ -57,6 +60,7 @@ class Evaluation:
             if self._options.only == FUSION:
                 return
             self.rows += rows_on_sets(judge, evaluated, judged)
+            _name_accused(judged)
             everything = [each for judgements in judged.values() for each in judgements]
             self.rows += rows_of_work(name, judge.pace, everything)
             self.rows += rows_of_training(name, [each.picture for each in everything], self._library)
@@ -72,3 +76,11 @@ class Evaluation:
         for each in own_sets(judge, evaluated):
             if each.name in judged:
                 draw(f"{judge.manifest.name}/{each.name}", judged[each.name], self._options.home / "eval")
+
+
+def _name_accused(judged: Judged) -> None:
+    """Say which real pictures were called something else: these are what to look at first."""
+    for name, judgements in judged.items():
+        for each in judgements:
+            if each.label in ACCUSING and not each.picture.truth:
+                print(f"  false alarm: {name}, {each.picture.source}: {each.label} {each.score}", file=sys.stderr)
