@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from analyzers.face_manipulation.made import made_analyzer, png, with_face
 from PIL import Image
 
 from assay.inference.analyzers.jpeg_forensics import JpegForensics
@@ -88,6 +90,29 @@ class TestSplicing(AnalyzerConformance):
         ]
 
 
+@cache
+def made_folder() -> "TemporaryDirectory[str]":
+    """Where made weights lie until the end."""
+    return TemporaryDirectory()
+
+
+class TestFaceManipulation(AnalyzerConformance):
+    """With made weights: those of the manifest are other people's, and not here."""
+
+    def analyzer(self) -> Analyzer[Any]:
+        return made_analyzer(Path(made_folder().name))
+
+    def samples(self) -> Sequence[Sample]:
+        plain = np.asarray(drawn(3, 320, 240).convert("L").convert("RGB"))
+        one, two = with_face(plain, 90, 70, 100), with_face(plain, 180, 40, 130, seed=1)
+        return [
+            Sample(png(one), "image/png", label="inconclusive", title="a face"),
+            Sample(saved(Image.fromarray(two), "JPEG", quality=90), "image/jpeg", title="another face"),
+            Sample(png(plain), "image/png", "not_applicable", title="no face"),
+            Sample(saved(drawn(5, 48, 48), "PNG"), "image/png", "not_applicable", title="a tiny picture"),
+        ]
+
+
 class TestBrightness(AnalyzerConformance):
     @pytest.fixture(autouse=True)
     def installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,5 +160,7 @@ class TestTheExampleOfTheDocuments(AnalyzerConformance):
 
 def test_no_installed_analyzer_is_left_out() -> None:
     """A new one gets a class here."""
-    tested = {type(each().analyzer()) for each in (TestJpegForensics, TestProvenance, TestSplicing)}
+    tested = {
+        type(each().analyzer()) for each in (TestFaceManipulation, TestJpegForensics, TestProvenance, TestSplicing)
+    }
     assert {point.load() for point in entry_points(group=GROUP) if point.value.startswith("assay.")} == tested

@@ -1,0 +1,4 @@
+"""What this analyzer claims."""
+
+CLAIM = "manipulated"
+MANIPULATED = "manipulated"
