@@ -15,7 +15,9 @@ from evaluation.rows import CONDITION, Row, row
 from evaluation.sets import SETS, LabelledSet, applying
 
 ALL_REAL = "all_real"
-"""The name of the real pictures of all sets together."""
+"""The name of the real pictures of all sets together, without those that were made here of the others."""
+
+_MADE = {each.name for each in SETS if each.maker is not None}
 
 ROBUST = ("auc", "recall", "false_alarms", "coverage")
 ROBUST_DRAWS = 300
@@ -55,7 +57,8 @@ def rows_on_sets(judge: Judge, evaluated: Evaluated, judged: Judged) -> list[Row
             rows += rows_of(f"{analyzer}/{name}", judgements)
         elif negatives:
             rows += rows_of(f"{analyzer}/{name}", negatives)
-        real += negatives
+        if name not in _MADE:
+            real += negatives
     if real:
         rows += rows_of(f"{analyzer}/{ALL_REAL}", real)
     return [with_aim(each) for each in rows]
@@ -97,7 +100,8 @@ def rows_in_conditions(
             rows += rows_of(
                 f"{analyzer}/{each.name}{CONDITION}{condition}", judgements, only=ROBUST, count=ROBUST_DRAWS
             )
-            real[condition] += [judgement for judgement in judgements if not judgement.picture.truth]
+            if each.name not in _MADE:
+                real[condition] += [judgement for judgement in judgements if not judgement.picture.truth]
     for condition, judgements in real.items():
         if judgements:
             rows += rows_of(f"{analyzer}/{ALL_REAL}{CONDITION}{condition}", judgements, only=ROBUST)
