@@ -103,3 +103,11 @@ def test_boxes_are_in_the_upright_frame(judge: Judge) -> None:
     assert (finding.details["width"], finding.details["height"]) == (480, 360)
     copy = finding.details["copies"][0]
     assert max(share_of(tuple(copy[place]), COPIED) for place in ("source", "target")) > 0.6
+
+
+def test_the_border_of_a_screenshot_is_no_foreign_part(judge: Judge) -> None:
+    screen = np.full((540, 700, 3), 240, np.uint8)
+    screen[90:450, 110:590] = scene()
+    finding = judge(encoded(screen))
+    assert finding.label == NO_FINDINGS
+    assert finding.details["noise"]["noisy"] < 0.8

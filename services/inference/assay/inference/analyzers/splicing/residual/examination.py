@@ -14,6 +14,9 @@ Cells = NDArray[np.bool_]
 _REACH = 1  # cells around each that are counted with it where the outline is drawn
 _HEAT_SPREAD = 1.5  # log-odds
 _SOFTENED = 0.8  # cells
+_ALL_STILL = 0.995
+_LEAST_READ = 0.5  # of a window's pixels
+_NOTHING_READ = -20.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,10 +42,14 @@ def examine(counts: NDArray[np.int32], side: int, comparator: Comparator) -> Exa
     """Look through all windows. counts: (rows, columns, FIELDS, PATTERNS) of `traces.count_patterns`."""
     values = counts.astype(np.float64)
     rows, columns = counts.shape[:2]
+    noisy = _noisy(values.sum((0, 1)))
+    values[_plain(values)] = 0.0
     total = values.sum((0, 1))[None]
     places = windows(rows, columns)
     inside = sums(values, places)
-    odds = comparator.log_odds(compare(inside, total))
+    full = float(counts.sum((2, 3)).max()) * places[:, 2] ** 2
+    read = inside.sum((1, 2)) >= np.maximum(_LEAST_READ * full, 1.0)
+    odds = np.where(read, comparator.log_odds(compare(inside, total)), _NOTHING_READ)
     best = int(odds.argmax())
     top, left, width = (int(part) for part in places[best])
     return Examination(
@@ -51,8 +58,15 @@ def examine(counts: NDArray[np.int32], side: int, comparator: Comparator) -> Exa
         window=(top, left, width),
         heat=_heat(odds, places, rows, columns),
         mask=_outline(values, total, inside[best], (top, left, width), comparator),
-        noisy=round(_noisy(total[0]), 4),
+        noisy=round(noisy, 4),
     )
+
+
+def _plain(values: NDArray[np.float64]) -> Cells:
+    """Cells without any noise, (rows, columns): drawn, such as the border of a screenshot, or clipped."""
+    read = values.sum((2, 3))
+    plain: Cells = values[:, :, :, _STILL].sum(2) >= _ALL_STILL * read
+    return plain
 
 
 def _noisy(total: NDArray[np.float64]) -> float:
