@@ -1,11 +1,11 @@
 """Every manifest of the chain: who signed what, when, out of what; in details, in sentences, and to look at."""
 
 import json
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from types import ModuleType
 from typing import Any
+from xml.etree import ElementTree
 
 import c2pa
 import pytest
@@ -19,8 +19,8 @@ Steps = list[dict[str, Any]]
 
 
 def sign(
-    picture: bytes, title: str, actions: Steps, chain: Any, ingredients: list[tuple[bytes, str, str]] = []
-) -> bytes:  # noqa: B006
+    picture: bytes, title: str, actions: Steps, chain: Any, ingredients: Sequence[tuple[bytes, str, str]] = ()
+) -> bytes:
     """A JPEG signed by a chain's signer. ingredients: (bytes, title, relationship)."""
     manifest = {
         "claim_generator_info": [{"name": "Darkroom", "version": "7"}],

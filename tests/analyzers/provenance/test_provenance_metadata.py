@@ -88,6 +88,37 @@ def test_generators_by_their_png_texts(texts: dict[str, str], generator: str, pi
     assert generator in names(finding)
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"AIGC": '{"Label": "1", "ContentProducer": "Some service", "ProduceID": "7"}'},
+        {"Software": "Qwen-Image-2512"},
+        {"Software": "Seedream 4.0"},
+        {"Software": "gpt-image-1"},
+    ],
+)
+def test_recent_generators_and_the_chinese_label(texts: dict[str, str], picture: Any, examine: Examine) -> None:
+    assert examine(png(picture, **texts), "image/png").label == "synthetic"
+
+
+@pytest.mark.parametrize("label", ["2", "3", "0"])
+def test_a_chinese_label_of_what_may_be_ai_is_no_declaration(label: str, picture: Any, examine: Examine) -> None:
+    assert examine(png(picture, AIGC=f'{{"Label": "{label}"}}'), "image/png").label == "no_findings"
+
+
+def test_the_label_in_xmp_and_exif(picture: Any, examine: Examine) -> None:
+    value = "{&quot;Label&quot;:&quot;1&quot;}"
+    packet = xmp(f'xmlns:TC260="http://www.tc260.org.cn/ns/AIGC/1.0/" TC260:AIGC="{value}"')
+    assert examine(picture(xmp=packet)).label == "synthetic"
+    comment = b"ASCII\x00\x00\x00" + b'{"AIGC": {"Label": "1", "ContentProducer": "X"}}'
+    finding = examine(picture(exif=exif({}, {0x9286: comment})))
+    assert (finding.label, finding.details["generators"][0]["kind"]) == ("synthetic", "label")
+
+
+def test_any_ai_system_that_iptc_names_counts(picture: Any, examine: Examine) -> None:
+    assert names(examine(picture(xmp=xmp('Iptc4xmpExt:AISystemUsed="Brandnew 9"')))) == ["Brandnew 9"]
+
+
 def test_comfyui_in_exif_make_is_not_taken_for_a_camera(picture: Any, examine: Examine) -> None:
     content = picture(exif=exif({0x010F: "Prompt: " + GRAPH, 0x0110: "x"}, {0x829A: 0.1, 0x8827: 100}))
     finding = examine(content)

@@ -34,6 +34,7 @@ _SHIFT = 2
 _CROPS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.33)
 _CELL = 6
 _PART = 30.0  # levels by which a part must differ, beside 6 times the usual difference and twice that of most cells
+_ODD_SHARE = 0.25
 _PART_ALIKE = 0.6  # correlation from which a part shows the same, in other tones
 
 Plane = NDArray[np.float64]
@@ -81,12 +82,14 @@ def compare(thumbnail: bytes, picture: Gray) -> Comparison | None:
     (best, region, view), turn = fits[0]
     if best < SAME:
         (best, region, view), turn = max(fits, key=lambda fit: fit[0][0])
+    part = _other_part(region, view) if turn == 1 and best >= OTHER else None
     if best >= SAME:
         # A picture that is its own mirror image fits in several ways.
         if turn != 1:
             return Comparison(Outcome.TURNED, best, turn, decoded, picture)
-        part = _other_part(region, view)
         return Comparison(Outcome.PART if part else Outcome.SAME, best, 1, decoded, picture, part)
+    if part:
+        return Comparison(Outcome.PART, best, 1, decoded, picture, part)
     crop = max((_within(decoded, picture, turn) for turn in (1, 6, 8)), key=lambda found: found[0])
     if crop[0] >= CROPPED:
         return Comparison(Outcome.CROPPED, crop[0], 1, decoded, picture, crop[1])
@@ -182,18 +185,29 @@ def _correlation(first: Plane, second: Plane) -> float:
 def _other_part(thumbnail: Plane, picture: Plane) -> Box | None:
     """Where the pictures differ although they are the same elsewhere; shares of the frame: x, y, width, height.
 
-    The thumbnail is first brought to the picture's brightness and contrast. A part counts where whole cells of it
-    differ by far more than cells usually do, and where not only the brightness is another: what clipped highlights
-    lose in a thumbnail is no edit.
+    The thumbnail is first brought to the picture's brightness and contrast, by what is alike in both; that must be
+    most. A part counts where whole cells of it differ by far more than cells usually do, and where not only the
+    brightness is another: what clipped highlights lose in a thumbnail is no edit.
     """
-    slope, level = np.polyfit(thumbnail.ravel(), picture.ravel(), 1)
-    apart = np.abs(picture - (slope * thumbnail + level))
-    rows, columns = apart.shape[0] // _CELL, apart.shape[1] // _CELL
+    rows, columns = picture.shape[0] // _CELL, picture.shape[1] // _CELL
     if rows < 3 or columns < 3:
         return None
-    cells = apart[: rows * _CELL, : columns * _CELL].reshape(rows, _CELL, columns, _CELL).mean(axis=(1, 3))
+    whole = np.s_[: rows * _CELL, : columns * _CELL]
+    thumbnail, picture = thumbnail[whole], picture[whole]
+    alike = np.ones(picture.shape, dtype=bool)
+    for _ in range(3):
+        spread = float(thumbnail[alike].var())
+        if spread < 1.0:
+            return None
+        means = float(thumbnail[alike].mean()), float(picture[alike].mean())
+        slope = float(((thumbnail[alike] - means[0]) * (picture[alike] - means[1])).mean()) / spread
+        apart = np.abs(picture - means[1] - slope * (thumbnail - means[0]))
+        cells = apart.reshape(rows, _CELL, columns, _CELL).mean(axis=(1, 3))
+        alike = np.kron(cells <= np.quantile(cells, 1 - _ODD_SHARE), np.ones((_CELL, _CELL))).astype(bool)
+    if _correlation(thumbnail[alike], picture[alike]) < CROPPED:
+        return None
     odd = cells > max(_PART, 6 * float(np.median(cells)), 2 * float(np.quantile(cells, 0.9)))
-    if odd.sum() < 2 or odd.mean() > 0.25:
+    if odd.sum() < 2 or odd.mean() > _ODD_SHARE:
         return None
     down, right = np.nonzero(odd)
     top, bottom, left, end = down.min(), down.max() + 1, right.min(), right.max() + 1
