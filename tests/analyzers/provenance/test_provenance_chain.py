@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from io import BytesIO
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 import c2pa
 import pytest
 
+from assay.inference import plugins
 from assay.inference.analyzers.provenance import Provenance, ProvenanceSettings
 from assay.inference.analyzers.provenance.chain import read_chain
 from assay.sdk import Finding, Media
@@ -129,6 +131,25 @@ def test_sentences_name_who_signed_what(published: bytes, signers: list[Any], ex
     assert "the signer (Newspaper) is not known to this installation" in said
     trusted = " ".join(e.text for e in examine(published, roots=signers[2].authority).evidence)
     assert "the signer (Newspaper) is trusted" in trusted
+
+
+def test_an_operators_pem_works_from_the_setting_to_the_sentence(
+    published: bytes, signers: list[Any], media: Callable[[bytes], Media], tmp_path: Path
+) -> None:
+    """As the worker makes the analyzer from ASSAY_ANALYZER__PROVENANCE__TRUST_ANCHORS."""
+    roots = tmp_path / "operators.pem"
+    roots.write_text("".join(signer.authority for signer in signers), encoding="utf-8")
+    entry = "assay.inference.analyzers.provenance:Provenance"
+    said = []
+    for values in ({"trust_anchors": str(roots)}, {}):
+        analyzer = plugins.make("provenance", entry, values)
+        analyzer.load("cpu")
+        (finding,) = analyzer.infer([analyzer.prepare(media(published))])
+        said.append((finding.details["c2pa"]["validation_state"], finding.evidence[0].text))
+    assert said[0][0] == "Trusted"
+    assert said[0][1].endswith("the signer (Newspaper) is trusted.")
+    assert said[1][0] == "Valid"
+    assert said[1][1].endswith("the signer (Newspaper) is not known to this installation.")
 
 
 def test_an_ingredient_that_does_not_hold_is_told(picture: Any, signers: list[Any], examine: Examine) -> None:

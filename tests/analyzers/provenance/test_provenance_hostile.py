@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from assay.inference.analyzers.provenance import pixels
 from assay.sdk import Finding, MediaUnreadableError
 
 Examine = Callable[..., Finding]
@@ -125,3 +126,32 @@ def test_bytes_that_are_not_their_media_type(content: bytes, media_type: str, ex
 def test_any_bytes_under_any_other_type_give_an_answer(media_type: str, examine: Examine) -> None:
     finding = examine(b"<c2pa:manifest> \xff\xfe" + bytes(range(256)), media_type)
     assert finding.label in ("no_findings", "inconclusive")
+
+
+def test_a_picture_of_too_many_pixels_is_told_and_its_metadata_read(
+    picture: Any, examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pixels, "MAX_PIXELS", 5_000)
+    content = with_chunks(picture("PNG"), chunk(b"tEXt", b"Software\x00Midjourney"))
+    finding = examine(content, "image/png")
+    assert finding.label == "synthetic"
+    assert any("not searched for invisible marks" in evidence.text for evidence in finding.evidence)
+
+
+def test_a_header_that_claims_gigapixels_costs_nothing(picture: Any, examine: Examine) -> None:
+    png = picture("PNG")
+    header = struct.pack(">II", 60_000, 60_000) + png[24:29]
+    content = png[:8] + chunk(b"IHDR", header) + png[33:]
+    started = time.monotonic()
+    finding = examine(content, "image/png")
+    assert time.monotonic() - started < 2
+    assert finding.label == "no_findings"
+    assert any("megapixels" in evidence.text for evidence in finding.evidence)
+
+
+@pytest.mark.parametrize("place", [0, 8, 0x7FFFFFFF, 0xFFFFFFF0])
+@pytest.mark.parametrize("size", [0, 1, 70_000, 0xFFFFFFFF])
+def test_thumbnails_that_point_anywhere(place: int, size: int, picture: Any, examine: Examine) -> None:
+    second = struct.pack(">HHHIIHHIII", 2, 0x0201, 4, 1, place, 0x0202, 4, 1, size, 0)
+    block = b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x00\x00\x00\x00\x0e" + second
+    assert examine(picture(exif=block)).details["consistency"]["thumbnail"] is None

@@ -78,18 +78,14 @@ def compare(thumbnail: bytes, picture: Gray) -> Comparison | None:
     decoded = _decoded(thumbnail)
     if decoded is None or min(picture.shape) < _SIDES[0] or picture.std() < _FLAT or decoded.std() < _FLAT:
         return None
-    fits = [(_fit(decoded, picture, turn), turn) for turn in (1, 2, 3, 4, 5, 6, 7, 8)]
-    (best, region, view), turn = fits[0]
-    if best < SAME:
-        (best, region, view), turn = max(fits, key=lambda fit: fit[0][0])
-    part = _other_part(region, view) if turn == 1 and best >= OTHER else None
-    if best >= SAME:
-        # A picture that is its own mirror image fits in several ways.
-        if turn != 1:
-            return Comparison(Outcome.TURNED, best, turn, decoded, picture)
+    best, region, view = _fit(decoded, picture, 1)
+    part = _other_part(region, view) if best >= OTHER else None
+    if part or best >= SAME:
         return Comparison(Outcome.PART if part else Outcome.SAME, best, 1, decoded, picture, part)
-    if part:
-        return Comparison(Outcome.PART, best, 1, decoded, picture, part)
+    turned, turn = max((_fit(decoded, picture, turn)[0], turn) for turn in (2, 3, 4, 5, 6, 7, 8))
+    if turned >= SAME:
+        return Comparison(Outcome.TURNED, turned, turn, decoded, picture)
+    best = max(best, turned)
     crop = max((_within(decoded, picture, turn) for turn in (1, 6, 8)), key=lambda found: found[0])
     if crop[0] >= CROPPED:
         return Comparison(Outcome.CROPPED, crop[0], 1, decoded, picture, crop[1])
