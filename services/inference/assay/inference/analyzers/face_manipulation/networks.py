@@ -60,15 +60,15 @@ class Networks:
         for pixels in self._chunks(crops):
             columns = [-network(pixels) for network in self._mesonets]
             columns += [classnseg.altered(encoder(pixels)) for encoder in self._encoders]
-            rows.append(torch.stack(columns, 1).double().cpu().numpy())
+            rows.append(torch.stack(columns, 1).detach().double().cpu().numpy())
         return np.concatenate(rows)
 
     def masks(self, crops: Sequence[Pixels]) -> NDArray[np.float32]:
-        """Where the fine-tuned ClassNSeg sees manipulation, float32 (N, 256, 256), 0..1. To look at, not measured."""
+        """Where the first ClassNSeg sees manipulation, float32 (N, 256, 256), 0..1. To look at, not measured."""
         rows = [np.zeros((0, classnseg.SIDE, classnseg.SIDE), np.float32)]
         for pixels in self._chunks(crops):
-            mask: Tensor = self._decoder(self._encoders[-1](pixels))
-            rows.append(mask.float().cpu().numpy())
+            mask: Tensor = self._decoder(self._encoders[0](pixels))
+            rows.append(mask.detach().float().cpu().numpy())
         return np.concatenate(rows)
 
     def _chunks(self, crops: Sequence[Pixels]) -> list[Tensor]:
