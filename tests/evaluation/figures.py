@@ -201,11 +201,18 @@ def _drawn_rows(name: str, some: Scored, sources: Sequence[str], only: Sequence[
     for figure, (measure, unit) in chosen.items():
         value = measure(some)
         if np.isfinite(value):
-            n = int(np.isfinite(some.scores if figure == "ece" else some.raws).sum())
+            n = _counted(figure, some)
             interval = _honest(figure, value, drawn(values[figure]), some)
             baseline = ece_by_chance(some, name) if figure == "ece" else None
             rows.append(row(f"{name}/{figure}", value, unit, n=n, interval=interval, baseline=baseline))
     return rows
+
+
+def _counted(figure: str, some: Scored) -> int:
+    """How many pictures have what a figure is made of."""
+    if figure == "balanced_accuracy":
+        return len(some.truths)
+    return int(np.isfinite(some.scores if figure == "ece" else some.raws).sum())
 
 
 def _honest(figure: str, value: float, interval: Interval | None, some: Scored) -> Interval | None:

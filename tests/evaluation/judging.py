@@ -172,8 +172,8 @@ def opened(name: str) -> Iterator[Judge]:
             try:
                 engine.equip(weights)
                 runner.run(engine.open())
-            except (OSError, ImportError) as error:
-                raise LeftOutError(f"{name}: {error}") from error
+            except Exception as error:  # as in the worker: whatever an analyzer raises, the others go on
+                raise LeftOutError(f"{name}: {type(error).__name__}: {error}") from error
             yield Judge(engine, runner)
         finally:
             engine.close()
