@@ -1,8 +1,9 @@
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from assay.inference.analyzers.jpeg_forensics import JpegForensics, JpegForensicsSettings
 from assay.inference.analyzers.jpeg_forensics.decoding import Picture
@@ -10,6 +11,15 @@ from assay.sdk import Finding, Media
 
 Judge = Callable[[bytes], Finding]
 Prepare = Callable[[bytes], Picture]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small tensors: threads that wait for each other take most of the time where other tests run, too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from PIL import Image
 from assay.inference.analyzers.jpeg_forensics import JpegForensics, JpegForensicsSettings
 from assay.inference.analyzers.jpeg_forensics.decoding import Picture
 from assay.inference.analyzers.jpeg_forensics.examination import examine
-from assay.inference.analyzers.jpeg_forensics.heatmap import LONGEST_SIDE
 from assay.inference.analyzers.jpeg_forensics.judging import _groups
 from assay.inference.analyzers.jpeg_forensics.votes import grid_votes
 from assay.inference.analyzers.jpeg_forensics.zeros import by_runs, by_tiles
+from assay.inference.pictures import LONGEST_SIDE
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_the_heat_map_is_warm_where_the_paste_is(prepare: Prepare, remembered: b
     analyzer = loaded()
     picture = prepare(encoded(pasted(), 90))
     finding = analyzer.infer([picture])[0]
-    (rendering,) = (analyzer if remembered else loaded()).explain(picture, finding)
+    rendering = next(iter((analyzer if remembered else loaded()).explain(picture, finding)))
     assert (rendering.name, rendering.media_type) == ("heatmap.png", "image/png")
     with Image.open(BytesIO(rendering.data)) as image:
         image.verify()
@@ -93,7 +93,7 @@ def test_the_heat_map_is_warm_where_the_paste_is(prepare: Prepare, remembered: b
 
 def test_the_heat_map_of_a_large_picture_is_made_smaller(analyzer: JpegForensics, prepare: Prepare) -> None:
     picture = prepare(encoded(photo(3, 900, 1500), 85))
-    (rendering,) = analyzer.explain(picture, analyzer.infer([picture])[0])
+    rendering = next(iter(analyzer.explain(picture, analyzer.infer([picture])[0])))
     with Image.open(BytesIO(rendering.data)) as image:
         assert image.size == (LONGEST_SIDE, 614)
 

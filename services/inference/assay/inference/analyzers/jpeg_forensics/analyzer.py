@@ -39,21 +39,23 @@ class JpegForensics(Analyzer[Picture]):
     Two traces are read: blocks on another grid (ZERO, Nikoukhah et al. 2021; `grids.py`), and blocks without the
     double quantisation of the rest (Lin et al. 2009, Bianchi and Piva 2012; `double.py`). JPEG ghosts (Farid 2009)
     look for the same trace as the second by saving again at many qualities; the likelihood model uses more of it, so
-    they are left out.
+    ghosts and error levels are drawn for the eye, and no verdict rests on them (`seeing.py`). What the file itself
+    tells of its savings is evidence without weight (`history.py`).
     """
 
     manifest: ClassVar[AnalyzerManifest] = AnalyzerManifest(
         name="jpeg-forensics",
-        version="0.1.0",
+        version="0.2.0",
         title="JPEG compression traces",
         description="Looks for parts of a picture that were compressed differently from the rest: on another block "
-        "grid, or without the double compression that the rest went through.",
+        "grid, or without the double compression that the rest went through. Tells how the file was saved, and what "
+        "savings went before.",
         media_types=("image/jpeg", "image/png", "image/webp", "image/tiff", "image/bmp"),
         claims=(CLAIM,),
         labels=(MANIPULATED, NO_FINDINGS, INCONCLUSIVE),
-        domain="Photos that were JPEGs once, from 0.1 to 64 megapixels. Finds what was pasted into a JPEG that is then "
-        "saved at a higher quality than before, or without loss. Blind to editing before the first compression, to "
-        "pictures resized after editing, and to most of those saved at a lower quality than before.",
+        domain="Photos that were JPEGs once, from 0.1 to 200 megapixels. Finds what was pasted into a JPEG that is "
+        "then saved at a higher quality than before, or without loss. Blind to editing before the first compression, "
+        "to pictures resized after editing, and to most of those saved at a lower quality than before.",
         sources=(
             "T. Nikoukhah et al., ZERO: a local JPEG grid origin detector based on the number of DCT zeros and its "
             "applications in image forensics, Image Processing On Line 11, 2021",
@@ -61,6 +63,7 @@ class JpegForensics(Analyzer[Picture]):
             "IEEE TIFS 7(3), 2012",
             "Z. Lin et al., Fast, automatic and fine-grained tampered JPEG image detection via DCT coefficient "
             "analysis, Pattern Recognition 42, 2009",
+            "H. Farid, Exposing digital forgeries from JPEG ghosts, IEEE TIFS 4(1), 2009 (for the eye)",
         ),
     )
     settings_type: ClassVar[type[BaseModel]] = JpegForensicsSettings
@@ -89,12 +92,7 @@ class JpegForensics(Analyzer[Picture]):
         return self._judge.conclusions(batch)
 
     def explain(self, prepared: Picture, finding: Finding) -> Iterable[Rendering]:
-        """Draw the heat map; what `infer` measured is measured again if it is no longer remembered."""
+        """Draw the heat map, and for the eye JPEG ghosts and error levels. See `judging.Judge.drawings`."""
         del finding
         assert self._judge is not None, "load comes first"
-        yield Rendering(
-            name="heatmap.png",
-            media_type="image/png",
-            data=self._judge.heat_map(prepared),
-            title="The picture in gray; the brighter the colour, the more a part's compression differs from the rest.",
-        )
+        yield from self._judge.drawings(prepared)

@@ -14,10 +14,12 @@ from assay.inference.analyzers.jpeg_forensics.dct import BLOCK
 from assay.inference.analyzers.jpeg_forensics.decoding import Picture
 from assay.inference.analyzers.jpeg_forensics.examination import Examination
 from assay.inference.analyzers.jpeg_forensics.grids import ForeignGrid
+from assay.inference.analyzers.jpeg_forensics.history import history
+from assay.inference.analyzers.jpeg_forensics.history import notes as told_history
 from assay.inference.analyzers.jpeg_forensics.labels import CLAIM, MANIPULATED
 from assay.inference.analyzers.jpeg_forensics.odd import DoubleAnalysis, OddRegion
 from assay.inference.analyzers.jpeg_forensics.regions import Region
-from assay.inference.analyzers.jpeg_forensics.tables import likely_quality
+from assay.inference.analyzers.jpeg_forensics.tables import nearest
 from assay.inference.pictures import Box, upright_box
 from assay.sdk import INCONCLUSIVE, NO_FINDINGS, Evidence, Finding
 
@@ -129,7 +131,7 @@ def _context(picture: Picture, examination: Examination, label: str, assessment:
         notes.append(Evidence(text=f"The whole picture was a JPEG of about quality {double.quality} and {saved}."))
     if picture.table is not None and grids.main not in (None, 0):
         notes.append(Evidence(text="The picture was cropped after an earlier compression and saved again as a whole."))
-    return notes
+    return notes + told_history(picture)
 
 
 def _details(picture: Picture, examination: Examination, assessment: Assessment) -> dict[str, Any]:
@@ -143,6 +145,7 @@ def _details(picture: Picture, examination: Examination, assessment: Assessment)
         "orientation": picture.orientation,
         "software": picture.software,
         "table": _table(picture),
+        "history": history(picture, examination),
         "raw_score": round(assessment.score, 4),
         "grid": {
             "main": None if grids.main is None else [grids.main % BLOCK, grids.main // BLOCK],
@@ -180,15 +183,8 @@ def _details(picture: Picture, examination: Examination, assessment: Assessment)
 
 
 def _table(picture: Picture) -> dict[str, Any] | None:
+    """In short; `history` tells more."""
     if picture.table is None:
         return None
-    steps = {(index // BLOCK, index % BLOCK): step for index, step in enumerate(picture.table)}
-    quality, exact = likely_quality(steps)
-    return {
-        "luminance": list(picture.table),
-        "quality": quality,
-        "standard": exact,
-        "likely_writer": "libjpeg or a program that uses its tables"
-        if exact
-        else "a camera or a program with tables of its own",
-    }
+    found = nearest(picture.table)
+    return {"luminance": list(picture.table), "quality": found.quality, "standard": found.exact}

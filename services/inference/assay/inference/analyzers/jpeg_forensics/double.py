@@ -32,7 +32,7 @@ LIMIT = 127  # quantised values beyond it say nothing
 _UNITS = 1024
 _BAND = 1 << 20  # pixels transformed at a time on a CPU
 _DEVICE_BAND = 1 << 25
-_MOST_ROWS = 4096
+_MOST_ROWS = 512  # of blocks
 _ROUNDING = 0.5  # standard deviation of a coefficient after pixels were rounded, in colour and back
 _SMOOTH_ROUNDING = 2.5  # in a smooth gradient rounding errors line up, and grow to this in low frequencies
 _OUTLIERS = 0.02
@@ -89,21 +89,22 @@ def quantised(luma: Tensor, usable: Sequence[NDArray[np.bool_]], tables: Tensor)
     luma: uint8 (N, H, W). usable: of each picture bool (H // 8, W // 8), of `unclipped`. tables: float32 (N, 64), the
     steps. Whole numbers, equal on every device.
     """
-    values, shifted = [], []
+    count, height, width = luma.shape
+    shape = (count, len(FREQUENCIES), height // BLOCK, width // BLOCK)
+    values = torch.empty(shape, dtype=torch.int16, device=luma.device)
+    smooth = torch.zeros((count, len(FREQUENCIES), _UNITS), dtype=torch.int64, device=luma.device)
     steps = torch.stack([tables[:, row * BLOCK + column] for row, column in FREQUENCIES], dim=1)[:, :, None, None]
-    height, width = luma.shape[1:]
-    band = (_BAND if luma.device.type == "cpu" else _DEVICE_BAND) // width
-    rows = max(BLOCK, min(_MOST_ROWS, band) // BLOCK * BLOCK)
-    for top in range(0, height - BLOCK + 1, rows):
-        whole = luma[:, top : top + rows]
-        values.append(torch.round(block_coefficients(whole, FREQUENCIES) / steps).to(torch.int16))
-        half = luma[:, top + BLOCK // 2 : top + BLOCK // 2 + rows, BLOCK // 2 :]
+    pixels = _BAND if luma.device.type == "cpu" else _DEVICE_BAND
+    band = min(_MOST_ROWS, max(1, pixels // width // BLOCK))
+    for top in range(0, shape[2], band):
+        rows = slice(top * BLOCK, (top + band) * BLOCK)
+        values[:, :, top : top + band] = torch.round(block_coefficients(luma[:, rows], FREQUENCIES) / steps)
+        half = luma[:, rows.start + BLOCK // 2 : rows.stop + BLOCK // 2, BLOCK // 2 :]
         if half.shape[1] >= BLOCK:
-            shifted.append(_unit_counts(block_coefficients(half, FREQUENCIES)))
-    smooth = torch.stack(shifted).sum(0).cpu().numpy()
+            smooth += _unit_counts(block_coefficients(half, FREQUENCIES))
     return [
         _counted(picture, torch.from_numpy(mask).to(luma.device), counts)
-        for picture, mask, counts in zip(torch.cat(values, dim=2), usable, smooth, strict=True)
+        for picture, mask, counts in zip(values, usable, smooth.cpu().numpy(), strict=True)
     ]
 
 

@@ -69,7 +69,8 @@ def tally(votes: Tensor) -> list[Tally]:
 def _tally_one(votes: Tensor) -> Tally:
     rows, columns = votes.shape[0] // BLOCK, votes.shape[1] // BLOCK
     total = torch.zeros(GRIDS, dtype=torch.int64, device=votes.device)
-    best, cast = [], []
+    # Made beforehand: small results of each band between its large arrays would keep the memory of those from reuse.
+    best, cast = (torch.empty((rows, columns), dtype=torch.int16, device=votes.device) for _ in range(2))
     band = _BAND if votes.device.type == "cpu" else _DEVICE_BAND
     for top in range(0, rows, band):
         tall = min(band, rows - top)
@@ -79,14 +80,11 @@ def _tally_one(votes: Tensor) -> Tally:
         counts = torch.bincount(index.flatten(), minlength=tall * columns * (GRIDS + 1))
         counts = counts.reshape(tall, columns, GRIDS + 1)[..., 1:]
         total += counts.sum((0, 1))  # the picture's border of incomplete cells does not vote
-        best.append((counts * GRIDS + torch.arange(GRIDS, device=votes.device)).amax(-1))
-        cast.append(counts.sum(-1))
-    leading = torch.cat(best).cpu().numpy()
+        best[top : top + tall] = (counts * GRIDS + torch.arange(GRIDS, device=votes.device)).amax(-1)
+        cast[top : top + tall] = counts.sum(-1)
+    leading = best.cpu().numpy()
     return Tally(
-        total=total.cpu().numpy(),
-        leader=(leading % GRIDS).astype(np.int16),
-        leader_votes=(leading // GRIDS).astype(np.int16),
-        cast=torch.cat(cast).to(torch.int16).cpu().numpy(),
+        total=total.cpu().numpy(), leader=leading % GRIDS, leader_votes=leading // GRIDS, cast=cast.cpu().numpy()
     )
 
 

@@ -1,7 +1,7 @@
 """Pictures to findings and heat maps, on one device."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from threading import Lock
 
 import numpy as np
@@ -11,7 +11,19 @@ from assay.inference.analyzers.jpeg_forensics.conclusion import conclude
 from assay.inference.analyzers.jpeg_forensics.decoding import MINIMUM_SIDE, Picture
 from assay.inference.analyzers.jpeg_forensics.examination import Examination, examine
 from assay.inference.analyzers.jpeg_forensics.heatmap import heat, render
-from assay.sdk import DeviceMemoryError, Finding
+from assay.inference.analyzers.jpeg_forensics.seeing import draw_error_levels, draw_ghosts, error_level_quality
+from assay.sdk import DeviceMemoryError, Finding, Rendering
+
+PNG = "image/png"
+HEAT_TITLE = "The picture in gray; the brighter the colour, the more a part's compression differs from the rest."
+GHOSTS_TITLE = (
+    "JPEG ghosts, for the eye: a part much darker or brighter than its surroundings under some quality was saved "
+    "differently before. Smooth parts look alike under all."
+)
+ERROR_LEVELS_TITLE = (
+    "Error levels at quality {quality}, for the eye only: they prove nothing. Edges and texture are bright in any "
+    "picture."
+)
 
 _REMEMBERED = 16
 _REMEMBERED_CELLS = 1 << 22  # a picture of 200 megapixels has three million
@@ -51,10 +63,14 @@ class Judge:
                 findings[index] = conclude(picture, examination)
         return [findings[index] for index in range(len(batch))]
 
-    def heat_map(self, picture: Picture) -> bytes:
-        """A PNG. What was measured is measured again if it is no longer remembered."""
+    def drawings(self, picture: Picture) -> Iterator[Rendering]:
+        """What a person may look at. What was measured is measured again if it is no longer remembered."""
         examination = self._recent.get(picture.sha256) or self._examine([picture])[0]
-        return render(picture, heat(picture, examination), examination.double_grid)
+        grid = examination.double_grid
+        yield Rendering("heatmap.png", PNG, render(picture, heat(picture, examination), grid), HEAT_TITLE)
+        yield Rendering("ghosts.png", PNG, draw_ghosts(picture, grid), GHOSTS_TITLE)
+        title = ERROR_LEVELS_TITLE.format(quality=error_level_quality(picture))
+        yield Rendering("ela.png", PNG, draw_error_levels(picture, grid), title)
 
     def _examine(self, pictures: Sequence[Picture]) -> list[Examination]:
         try:

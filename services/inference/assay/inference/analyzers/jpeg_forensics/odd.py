@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from assay.inference.analyzers.jpeg_forensics.double import FREQUENCIES, Coefficients, Trace, block_evidence
 from assay.inference.analyzers.jpeg_forensics.regions import Region, box_sum, connected, open_close
-from assay.inference.analyzers.jpeg_forensics.tables import likely_quality
+from assay.inference.analyzers.jpeg_forensics.tables import likely_quality, quality_range
 
 Floats = NDArray[np.float64]
 
@@ -43,6 +43,7 @@ class DoubleAnalysis:
     share           of the coefficients that follow it
     quality         standard quality whose table is nearest to the first steps found, None without a pattern
     standard        whether all found steps are exactly that table's
+    quality_range   lowest and highest quality that explain the found steps nearly as well, and the share explained
     rest_is_double  the pattern is in the rest and missing in the region, or the other way round
     evidence        (R, C): nats for the odd history, gathered around each block, on the file's grid
     """
@@ -55,6 +56,7 @@ class DoubleAnalysis:
     rest_is_double: bool
     regions: list[OddRegion]
     evidence: Floats | None
+    quality_range: tuple[int, int, float] = (1, 100, 0.0)
 
 
 def find_odd(coefficients: Coefficients, traces: list[Trace | None]) -> DoubleAnalysis:
@@ -88,6 +90,7 @@ def find_odd(coefficients: Coefficients, traces: list[Trace | None]) -> DoubleAn
         rest_is_double=rest_is_double,
         regions=sorted(regions, key=lambda found: -found.nats),
         evidence=odd_evidence,
+        quality_range=quality_range(steps),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 Table = tuple[int, ...]
 
@@ -53,7 +53,7 @@ _ZIGZAG = sorted(
 # The first 16 digits of SHA-256 of counts and values of the typical Huffman tables, T.81 Annex K.3.
 _TYPICAL_HUFFMAN = frozenset({"2f66814c875b5317", "a6283a08f5d97906", "602f734c8c12c1d9", "13f90e3c9dc476c6"})
 _KEPT_MARKERS, _KEPT_COMMENTS, _KEPT_TEXT = 48, 3, 120
-_IFD1, _THUMBNAIL_AT, _THUMBNAIL_SIZE = 1, 0x0201, 0x0202
+_THUMBNAIL_AT, _THUMBNAIL_SIZE = 0x0201, 0x0202
 _MAKE, _MODEL = 0x010F, 0x0110
 
 
@@ -283,7 +283,7 @@ def _with_exif(found: JpegStructure, exif: bytes) -> JpegStructure:
             warnings.simplefilter("ignore")
             entries.load(b"Exif\0\0" + exif)
             make, model = (str(entries.get(tag) or "").strip("\0 ")[:_KEPT_TEXT] for tag in (_MAKE, _MODEL))
-            small = entries.get_ifd(_IFD1)
+            small = entries.get_ifd(ExifTags.IFD.IFD1)
         start, size = int(small.get(_THUMBNAIL_AT, 0)), int(small.get(_THUMBNAIL_SIZE, 0))
     except (OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error):
         return found
