@@ -76,7 +76,7 @@ def scene(seed: int, width: int = 480, height: int = 320) -> NDArray[np.uint8]:
 def jpeg(pixels: NDArray[np.uint8], quality: int = 88, **options: object) -> bytes:
     """The bytes of a JPEG."""
     encoded = BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(encoded, "JPEG", quality=quality, **options)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(encoded, "JPEG", **{"quality": quality, **options})
     return encoded.getvalue()
 
 

@@ -7,6 +7,7 @@ import pytest
 from analyzers.provenance.exif_blocks import exif, jpeg, scene
 
 from assay.inference.analyzers.provenance.consistency.cameras import camera
+from assay.inference.analyzers.provenance.consistency.tables import libjpeg_quality
 from assay.sdk import Finding
 
 Examine = Callable[..., Finding]
@@ -191,6 +192,29 @@ def test_documents_from_which_was_pasted(check: Check) -> None:
     )
     (oddity,) = told(check(packet=xmp(inside=inside)), "pasted")
     assert "2 other documents" in oddity["text"]
+
+
+# Tables
+
+
+@pytest.mark.parametrize(
+    ("make", "quality", "said"), [("Apple", 80, True), ("Canon", 80, False), ("Apple", None, False)]
+)
+def test_quantisation_tables_that_such_a_camera_never_writes(
+    make: str, quality: int | None, said: bool, examine: Examine
+) -> None:
+    own = [[min(255, 3 + value // 4) for value in range(64)]] * 2
+    options = {"quality": quality} if quality else {"qtables": own}
+    found = told(examine(jpeg(PICTURE, exif=exif({MAKE: make}), **options)), "table")
+    assert [f"at quality {quality}" in oddity["text"] for oddity in found] == ([True] if said else [])
+
+
+@pytest.mark.parametrize("quality", [1, 37, 50, 75, 99])
+def test_the_quality_of_libjpeg_is_known_from_its_table(quality: int) -> None:
+    content = jpeg(PICTURE, quality)
+    at = content.index(b"\xff\xdb\x00\x43\x00") + 5
+    assert libjpeg_quality(content[at : at + 64]) == quality
+    assert libjpeg_quality(bytes(64)) is None
 
 
 # Together

@@ -24,12 +24,14 @@ class Entries:
 
     thumbnail   the JPEG that Exif carries as the picture in small
     maker_note  how the camera maker's own block in Exif begins
+    luma_table  the quantisation table of a JPEG's luma, 64 bytes in the file's order
     """
 
     found: list[Entry] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     thumbnail: bytes | None = None
     maker_note: bytes = b""
+    luma_table: bytes = b""
     _total: int = 0
     _full: bool = False
 

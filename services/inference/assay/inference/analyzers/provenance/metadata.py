@@ -65,7 +65,7 @@ def _summary(container: str | None, entries: Entries) -> Metadata:
         fields=tuple(sorted(Counter(e.place for e in found).items())),
         problems=tuple(entries.problems),
         traces=find_traces(found),
-        facts=facts_of(found, entries.maker_note),
+        facts=facts_of(found, entries.maker_note, entries.luma_table),
         thumbnail=entries.thumbnail,
     )
 

@@ -8,6 +8,7 @@ from assay.inference.analyzers.provenance.consistency.facts import Facts
 from assay.inference.analyzers.provenance.consistency.oddity import Oddity
 from assay.inference.analyzers.provenance.consistency.size import check_size
 from assay.inference.analyzers.provenance.consistency.software import check_software
+from assay.inference.analyzers.provenance.consistency.tables import check_table
 from assay.inference.analyzers.provenance.consistency.thumbnail import Comparison, Outcome
 
 OTHER_PICTURE, OTHER_PART, CUT_OUT = 2.0, 1.4, 0.5
@@ -22,6 +23,7 @@ def check(facts: Facts, size: tuple[int, int] | None, thumbnail: Comparison | No
         *check_dates(facts, now),
         *check_size(facts, size),
         *check_software(facts),
+        *check_table(facts),
     ]
     return tuple(sorted(found, key=lambda oddity: -oddity.weight))
 

@@ -36,6 +36,7 @@ class Facts:
     lens: str = ""
     focal_length: float | None = None
     maker_note: bytes = b""
+    luma_table: bytes = b""
     exif_software: str = ""
     programs: tuple[tuple[str, str], ...] = ()
     history: tuple[Step, ...] = ()
@@ -69,7 +70,7 @@ _PROGRAMS = {
 }
 
 
-def facts_of(entries: Sequence[Entry], maker_note: bytes = b"") -> Facts:
+def facts_of(entries: Sequence[Entry], maker_note: bytes = b"", luma_table: bytes = b"") -> Facts:
     """Sum up a file's entries."""
     first: dict[str, str] = {}
     for entry in entries:
@@ -82,6 +83,7 @@ def facts_of(entries: Sequence[Entry], maker_note: bytes = b"") -> Facts:
         lens=next((first[key] for key in _LENS if key in first), "")[:120],
         focal_length=_number(first.get("exif:FocalLength")),
         maker_note=maker_note,
+        luma_table=luma_table,
         exif_software=first.get("exif:Software", "")[:100],
         programs=tuple(dict.fromkeys(named))[:20],
         history=_history(entries),

@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Oddity:
-    """kind: which check (thumbnail, dates, software, size, camera); within one kind only the strongest counts.
+    """kind: which check (thumbnail, dates, software, size, camera, table …); within one kind only the strongest counts.
 
     text    what does not agree, and what harmless cause there may be
     weight  log-odds that the picture was changed; 0: worth saying, but says nothing of a change

@@ -16,7 +16,7 @@ _XMP = b"http://ns.adobe.com/xap/1.0/\x00"
 _EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\x00"
 _PHOTOSHOP = b"Photoshop 3.0\x00"
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
-_SCAN, _END = 0xDA, 0xD9
+_SCAN, _END, _TABLES = 0xDA, 0xD9, 0xDB
 
 
 def read_jpeg(file: BinaryIO, entries: Entries) -> None:
@@ -45,6 +45,9 @@ def read_jpeg(file: BinaryIO, entries: Entries) -> None:
             extended += body[len(_EXTENDED_XMP) + 40 :]
         elif marker == 0xED and body.startswith(_PHOTOSHOP) and len(photoshop) < MAX_PACKET:
             photoshop += body[len(_PHOTOSHOP) :]
+        elif marker == _TABLES and body[:1] == b"\x00":
+            # The first of a segment's tables, of eight bits, number 0: luma in every picture that people make.
+            entries.luma_table = entries.luma_table or body[1:65]
         elif marker == 0xFE:
             entries.add("jpeg", "comment", body.decode("utf-8", "replace"))
     read_photoshop(bytes(photoshop), entries)
