@@ -30,7 +30,7 @@ def renderings(picture: Prepared, examination: Examination) -> Iterator[Renderin
             media_type="image/png",
             data=_beside(examination.crop, examination.mask),
             title="Left: the most suspect face as the networks see it. Right: where one of them sees manipulation; "
-            "the mask's quality was not measured.",
+            "the mask's quality was not measured. Nothing is marked where that network takes the face for a real one.",
         )
 
 

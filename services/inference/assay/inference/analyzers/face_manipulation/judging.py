@@ -61,6 +61,7 @@ class Judge:
         self._networks = Networks(weights, device)
         self._recent: OrderedDict[str, Examination] = OrderedDict()
 
+    @torch.inference_mode()
     def warm_up(self) -> None:
         """Let the device do once what it will do for the first file."""
         gray = np.full((WINDOW[1], WINDOW[0], 3), 127, np.uint8)
@@ -87,6 +88,7 @@ class Judge:
             self._recent.popitem(last=False)
         return [examination for examination in examinations if examination is not None]
 
+    @torch.inference_mode()
     def _examined(self, pictures: Sequence[Prepared]) -> list[Examination]:
         """Find all faces, judge those of all pictures together, and mask the strongest of each."""
         found = self._finder.find(pictures)

@@ -60,7 +60,7 @@ class Networks:
         for pixels in self._chunks(crops):
             columns = [-network(pixels) for network in self._mesonets]
             columns += [classnseg.altered(encoder(pixels)) for encoder in self._encoders]
-            rows.append(torch.stack(columns, 1).detach().double().cpu().numpy())
+            rows.append(torch.stack(columns, 1).double().cpu().numpy())
         return np.concatenate(rows)
 
     def masks(self, crops: Sequence[Pixels]) -> NDArray[np.float32]:
@@ -68,7 +68,7 @@ class Networks:
         rows = [np.zeros((0, classnseg.SIDE, classnseg.SIDE), np.float32)]
         for pixels in self._chunks(crops):
             mask: Tensor = self._decoder(self._encoders[0](pixels))
-            rows.append(mask.detach().float().cpu().numpy())
+            rows.append(mask.float().cpu().numpy())
         return np.concatenate(rows)
 
     def _chunks(self, crops: Sequence[Pixels]) -> list[Tensor]:

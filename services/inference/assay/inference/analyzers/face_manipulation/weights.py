@@ -8,7 +8,7 @@ BLAZEFACE, ANCHORS = "blazeface.pth", "anchors.npy"
 ULTRALIGHT = "version-RFB-320.onnx"
 MESONETS = ("Meso4_DF.h5", "MesoInception_DF.h5", "Meso4_F2F.h5", "MesoInception_F2F.h5")
 ENCODERS = ("full_encoder_46.pt", "finetune_encoder_26.pt")
-DECODER = "finetune_decoder_26.pt"
+DECODER = "full_decoder_46.pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,9 @@ FILES = (
         "4929550da58045bda182f6e57c211fabfca1bfd189f85e8654914bd408b7dd89",
     ),
     _CLASSNSEG.file(
-        "finetune_decoder_26.pt",
-        "checkpoints/finetune/decoder_26.pt",
+        "full_decoder_46.pt",
+        "checkpoints/full/decoder_46.pt",
         643_518,
-        "b27b1472da12886a05ddd2fcd09010b7c11b13082de4b957dea236a60aae2606",
+        "0c4e45cdc9e1edbad4f0cc72eed1f1a97f7308bf8ad0227b439d020ead15ca2d",
     ),
 )
