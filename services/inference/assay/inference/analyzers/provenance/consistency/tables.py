@@ -13,12 +13,9 @@ _SAVED_AGAIN = 0.1
 _OWN_TABLES = ("apple", "fujifilm")
 
 # Table K.1 in the order in which files have it (zigzag).
-_LUMINANCE = tuple(
-    int(value)
-    for value in """
-    16 11 12 14 12 10 16 14 13 14 18 17 16 19 24 40 26 24 22 22 24 49 35 37 29 40 58 51 61 60 57 51 56 55 64 72 92 78 64 68
-    87 69 55 56 80 109 81 87 95 98 103 104 103 62 77 113 121 112 100 120 92 101 103 99
-    """.split()
+_LUMINANCE = bytes.fromhex(
+    "100b0c0e0c0a100e0d0e1211101318281a181616183123251d283a333d3c3933"
+    "383740485c4e404457453738506d51575f626768673e4d71797064785c656763"
 )
 
 
