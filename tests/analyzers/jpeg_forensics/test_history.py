@@ -164,6 +164,22 @@ def test_an_earlier_saving_is_told_with_how_sure_it_is(judge: Judge, before: int
     assert earlier["shifted"] is None
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "left", "top"), [(60, 92, 5, 3), (75, 90, 1, 6), (80, 92, 7, 7), (60, 90, 4, 0)]
+)
+def test_an_earlier_saving_on_another_grid_is_told(judge: Judge, before: int, after: int, left: int, top: int) -> None:
+    cropped = np.ascontiguousarray(decoded(encoded(photo(3), before))[top:, left:])
+    finding = judge(encoded(cropped, after))
+    shifted = finding.details["history"]["earlier"]["shifted"]
+    assert shifted["grid"] == [-left % 8, -top % 8]
+    assert abs(shifted["quality"] - before) <= 2
+    assert shifted["sure"] == "high"
+    assert finding.label == "no_findings"
+    assert any(f"quality {shifted['quality']} before, was cropped" in each.text for each in finding.evidence)
+
+
 def test_a_picture_saved_once_has_no_earlier_saving(judge: Judge) -> None:
-    assert judge(encoded(photo(4), 90)).details["history"]["earlier"] == {"aligned": None, "shifted": None}
+    for quality in (50, 75, 90):
+        earlier = judge(encoded(photo(4), quality)).details["history"]["earlier"]
+        assert earlier == {"aligned": None, "shifted": None}
     assert judge(encoded(photo(4))).details["history"]["last"] is None

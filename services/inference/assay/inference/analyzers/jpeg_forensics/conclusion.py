@@ -129,8 +129,10 @@ def _context(picture: Picture, examination: Examination, label: str, assessment:
     if double is not None and double.quality is not None and double.rest_is_double and label != MANIPULATED:
         saved = "saved again as a JPEG" if picture.table else "then saved in another format"
         notes.append(Evidence(text=f"The whole picture was a JPEG of about quality {double.quality} and {saved}."))
-    if picture.table is not None and grids.main not in (None, 0):
-        notes.append(Evidence(text="The picture was cropped after an earlier compression and saved again as a whole."))
+    if examination.shifted is not None:
+        quality = examination.shifted.quality
+        about = "" if quality is None else f" of about quality {quality}"
+        notes.append(Evidence(text=f"The picture was a JPEG{about} before, was cropped, and saved again as a whole."))
     return notes + told_history(picture)
 
 

@@ -12,6 +12,7 @@ from assay.inference.analyzers.jpeg_forensics.decoding import Picture
 from assay.inference.analyzers.jpeg_forensics.double import fit, quantised, unclipped
 from assay.inference.analyzers.jpeg_forensics.grids import GridAnalysis, find_grids, tally
 from assay.inference.analyzers.jpeg_forensics.odd import DoubleAnalysis, find_odd
+from assay.inference.analyzers.jpeg_forensics.shifted import Shifted, find_shifted
 from assay.inference.analyzers.jpeg_forensics.votes import grid_votes
 
 _ONES = (1,) * (BLOCK * BLOCK)
@@ -19,11 +20,15 @@ _ONES = (1,) * (BLOCK * BLOCK)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examination:
-    """What was measured in one picture; `double_grid` is where the grid of `double` starts (x, y)."""
+    """What was measured in one picture; `double_grid` is where the grid of `double` starts (x, y).
+
+    shifted: an earlier saving on another grid, of a JPEG.
+    """
 
     grids: GridAnalysis
     double: DoubleAnalysis | None
     double_grid: tuple[int, int]
+    shifted: Shifted | None = None
 
 
 def examine(pictures: Sequence[Picture], device: torch.device) -> list[Examination]:
@@ -37,8 +42,13 @@ def examine(pictures: Sequence[Picture], device: torch.device) -> list[Examinati
         for picture, picture_tally, picture_votes in zip(pictures, counted, on_cpu, strict=True)
     ]
     return [
-        Examination(grids=grids, double=double, double_grid=at)
-        for grids, (double, at) in zip(found, _doubles(pictures, luma, found), strict=True)
+        Examination(
+            grids=grids,
+            double=double,
+            double_grid=at,
+            shifted=None if picture.table is None else find_shifted(picture.luma, picture.table),
+        )
+        for picture, grids, (double, at) in zip(pictures, found, _doubles(pictures, luma, found), strict=True)
     ]
 
 

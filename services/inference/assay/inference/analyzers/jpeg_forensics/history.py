@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from assay.inference.analyzers.jpeg_forensics.dct import BLOCK
 from assay.inference.analyzers.jpeg_forensics.decoding import Picture
 from assay.inference.analyzers.jpeg_forensics.examination import Examination
 from assay.inference.analyzers.jpeg_forensics.structure import JpegStructure
@@ -22,7 +21,7 @@ def history(picture: Picture, examination: Examination) -> dict[str, Any]:
         "last": None if structure is None else _saving(structure),
         "writer": None if structure is None else _writer(writer_of(structure)),
         "thumbnail": None if structure is None or structure.thumbnail is None else _thumbnail(structure),
-        "earlier": {"aligned": _aligned(examination), "shifted": _shifted(picture, examination)},
+        "earlier": {"aligned": _aligned(examination), "shifted": _shifted(examination)},
     }
 
 
@@ -104,17 +103,27 @@ def _aligned(examination: Examination) -> dict[str, Any] | None:
         "steps_explained": round(share, 2),
         "frequencies": double.frequencies,
         "coefficients": round(double.share, 3),
-        "sure": "high" if share >= _SURE_SHARE and high - low < _CLEARLY_OTHER else "low",
+        "sure": _sure(low, high, share),
     }
 
 
-def _shifted(picture: Picture, examination: Examination) -> dict[str, Any] | None:
-    """An earlier saving on another grid, of a JPEG: it was cropped in between. Its quality is not estimated."""
-    grids = examination.grids
-    if picture.table is None or grids.main in (None, 0):
+def _shifted(examination: Examination) -> dict[str, Any] | None:
+    """An earlier saving of a JPEG on another grid: it was cropped in between."""
+    found = examination.shifted
+    if found is None:
         return None
+    low, high, share = found.quality_range
     return {
-        "grid": [grids.main % BLOCK, grids.main // BLOCK],
-        "log10_nfa": round(grids.main_log10_nfa, 1),
-        "quality": None,
+        "grid": list(found.grid),
+        "strength": round(found.strength, 1),
+        "quality": found.quality,
+        "between": [low, high] if found.quality is not None else None,
+        "steps_explained": round(share, 2),
+        "frequencies": found.steps,
+        "sure": _sure(low, high, share),
     }
+
+
+def _sure(low: int, high: int, share: float) -> str:
+    """high: one standard table, or a few neighbours, explain most of the steps found."""
+    return "high" if share >= _SURE_SHARE and high - low < _CLEARLY_OTHER else "low"
