@@ -111,3 +111,14 @@ def test_the_border_of_a_screenshot_is_no_foreign_part(judge: Judge) -> None:
     finding = judge(encoded(screen))
     assert finding.label == NO_FINDINGS
     assert finding.details["noise"]["noisy"] < 0.8
+
+
+def test_smooth_parts_of_a_strongly_compressed_picture_are_no_copies(judge: Judge) -> None:
+    """A JPEG leaves few patterns there, which come again at whole blocks' distance."""
+    light = np.linspace(60, 90, 480)[None, :, None] + np.linspace(0, 12, 360)[:, None, None]
+    wall = np.clip(light + np.random.default_rng(5).normal(0, 1.2, (360, 480, 1)), 0, 255).astype(np.uint8)
+    wall = np.repeat(wall, 3, axis=2)
+    wall[200:, :200] = scene(9)[200:, :200]
+    finding = judge(encoded(wall, 60))
+    assert finding.label != "manipulated"
+    assert all(copy["weight"] < 0 for copy in finding.details["copies"])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _WEIGHTS = Weights(
     name="comparator.safetensors",
-    sha256="606af19bce4cb61ddaf6cddbc61d8830f100ec6d10d5040be7fc1af410dfc9cc",
+    sha256="decec485fcdbe7c813ac0984b949926fc2abe2b2748f0121027bf9175f88e1f6",
     source="Trained here on unedited photos: python -m assay.inference.analyzers.splicing.training (README.md)",
     licence="Apache-2.0",
     size=35892,

@@ -133,6 +133,7 @@ def _copy_details(prepared: Prepared, copy: Copy) -> dict[str, Any]:
         "quiet": copy.quiet,
         "exact": copy.exact,
         "tone": copy.tone,
+        "loud": copy.loud,
         "pixels": round(copy.area / prepared.search.scale**2),
         "weight": round(copy_weight(copy), 3),
     }

@@ -35,6 +35,7 @@ class Copy:
     quiet       the same over the half of the part with the least detail: noise rather than edges
     exact       how far the detail is the same, strength included: 1 for equal, 0 for unlike
     tone        levels by which light and shade differ between the two
+    loud        levels of detail in the middle of the part's range
     area        pixels of target
     """
 
@@ -45,6 +46,7 @@ class Copy:
     quiet: float
     exact: float
     tone: float
+    loud: float
     area: int
 
 
@@ -187,6 +189,7 @@ def _copy(searched: Searched, matrix: similarity.Matrix, target: Mask) -> Copy |
         quiet=round(_correlation(one[calm], other[calm]), 4),
         exact=round(_sameness(first, second), 4),
         tone=round(_tone(searched.soft[box], _moved(searched.soft, matrix, low, high), inside), 4),
+        loud=round(float(np.median(loud)), 3),
         area=area,
     )
 
