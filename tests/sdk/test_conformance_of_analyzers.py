@@ -17,6 +17,7 @@ from assay.inference.analyzers.jpeg_forensics import JpegForensics
 from assay.inference.analyzers.jpeg_forensics.analyzer import JpegForensicsSettings
 from assay.inference.analyzers.provenance import Provenance, ProvenanceSettings
 from assay.inference.analyzers.splicing import Splicing, SplicingSettings
+from assay.inference.analyzers.synthetic_image import SyntheticImage, SyntheticImageSettings
 from assay.inference.plugins import GROUP
 from assay.sdk import Analyzer, NoSettings
 from assay.sdk.conformance import AnalyzerConformance, Sample
@@ -113,6 +114,19 @@ class TestFaceManipulation(AnalyzerConformance):
         ]
 
 
+class TestSyntheticImage(AnalyzerConformance):
+    def analyzer(self) -> Analyzer[Any]:
+        return SyntheticImage(SyntheticImageSettings())
+
+    def samples(self) -> Sequence[Sample]:
+        return [
+            Sample(saved(drawn(3, 256, 192), "JPEG", quality=85), "image/jpeg", title="a plain picture"),
+            Sample(saved(drawn(4, 400, 300), "PNG"), "image/png", title="a picture of another size"),
+            Sample(saved(Image.new("RGB", (200, 136)), "PNG"), "image/png", label="inconclusive", title="nothing"),
+            Sample(saved(drawn(5, 100, 300), "PNG"), "image/png", "not_applicable", title="a narrow picture"),
+        ]
+
+
 class TestBrightness(AnalyzerConformance):
     @pytest.fixture(autouse=True)
     def installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +174,6 @@ class TestTheExampleOfTheDocuments(AnalyzerConformance):
 
 def test_no_installed_analyzer_is_left_out() -> None:
     """A new one gets a class here."""
-    tested = {
-        type(each().analyzer()) for each in (TestFaceManipulation, TestJpegForensics, TestProvenance, TestSplicing)
-    }
+    classes = (TestFaceManipulation, TestJpegForensics, TestProvenance, TestSplicing, TestSyntheticImage)
+    tested = {type(each().analyzer()) for each in classes}
     assert {point.load() for point in entry_points(group=GROUP) if point.value.startswith("assay.")} == tested

@@ -1,0 +1,108 @@
+"""From scores to a finding, in words."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from assay.inference.analyzers.synthetic_image.calibration import Calibration, calibration
+from assay.inference.analyzers.synthetic_image.crops import SIDE
+from assay.inference.analyzers.synthetic_image.labels import CLAIM, SYNTHETIC
+from assay.sdk import INCONCLUSIVE, NO_FINDINGS, Evidence, Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Scores of the deciding crops of one picture.
+
+    size      (width, height)
+    places    (left, top) of each crop
+    log_odds  of each crop, not calibrated
+    detail    see judging.detail_of
+    """
+
+    size: tuple[int, int]
+    places: tuple[tuple[int, int], ...]
+    log_odds: tuple[float, ...]
+    detail: float
+
+
+def conclude(measured: Measured, by: Calibration | None = None) -> Finding:
+    """The finding on one picture. by: as measured, if it is not given."""
+    by = by or calibration()
+    if not measured.log_odds:
+        return _silent("The picture has no part with enough detail to look at.", {"crops": 0})
+    log_odds = float(np.mean(measured.log_odds))
+    probability = by.probability(log_odds)
+    details = {
+        "raw_score": round(probability, 4),
+        "log_odds": round(log_odds, 4),
+        "photos_as_high": round(by.p_value(log_odds), 5),
+        "crops": len(measured.log_odds),
+        "crop_log_odds": list(measured.log_odds),
+        "detail": round(measured.detail, 3),
+    }
+    if measured.detail < by.least_detail:
+        return _silent(
+            "The picture is too smooth, through blur, shrinking or strong compression, to hold the traces looked for.",
+            details,
+        )
+    band = by.band(measured.detail)
+    if log_odds >= by.synthetic_from[band]:
+        return _synthetic(measured, probability, by.p_value(log_odds), details)
+    if log_odds <= by.clear_to[band]:
+        return Finding(
+            label=NO_FINDINGS,
+            claim=CLAIM,
+            score=probability,
+            confidence=0.4,
+            evidence=(
+                Evidence(
+                    text="Noise and neighbouring pixels look as in most real photos. This does not prove a photo: "
+                    "newer generators and processed pictures can look the same.",
+                ),
+            ),
+            details=details,
+        )
+    return _silent(
+        f"The traces are ambiguous: {_percent(by.p_value(log_odds))} of the real photos that this was tried on look as "
+        "synthetic as this picture.",
+        details,
+    )
+
+
+def _synthetic(measured: Measured, probability: float, as_high: float, details: dict[str, object]) -> Finding:
+    strongest = sorted(zip(measured.log_odds, measured.places, strict=True), reverse=True)[:3]
+    texts = [
+        Evidence(
+            text="Noise and the relations of neighbouring pixels are those of generated pictures; "
+            f"{_percent(as_high)} of the real photos that this was tried on look as synthetic.",
+            weight=1.0,
+        )
+    ]
+    texts += [
+        Evidence(
+            text="One of the parts that look most like a generator's.",
+            weight=0.5,
+            where={"box": [left, top, SIDE, SIDE]},
+        )
+        for score, (left, top) in strongest
+        if score > 0
+    ]
+    return Finding(
+        label=SYNTHETIC,
+        claim=CLAIM,
+        score=probability,
+        confidence=0.7,
+        evidence=tuple(texts),
+        details=details,
+    )
+
+
+def _silent(why: str, details: dict[str, object]) -> Finding:
+    return Finding(
+        label=INCONCLUSIVE, claim=CLAIM, score=None, confidence=0.0, evidence=(Evidence(text=why),), details=details
+    )
+
+
+def _percent(share: float) -> str:
+    return "less than 1 %" if share < 0.01 else f"{share * 100:.0f} %"

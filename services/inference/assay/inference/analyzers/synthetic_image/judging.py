@@ -1,0 +1,67 @@
+"""Crops through the network, and what is concluded of their scores."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from assay.inference.analyzers.synthetic_image.conclusion import Measured, conclude
+from assay.inference.analyzers.synthetic_image.crops import SIDE
+from assay.inference.analyzers.synthetic_image.looking import JUDGED, View
+from assay.inference.analyzers.synthetic_image.network import load_network
+from assay.sdk import Finding
+
+_CHUNK = 24
+
+
+class Judge:
+    """The network on its device."""
+
+    def __init__(self, weights: Path, device: str) -> None:
+        self._network = load_network(weights, device)
+        self._device = device
+
+    def warm_up(self) -> None:
+        """Run once on a made-up crop."""
+        self.log_odds(np.zeros((1, SIDE, SIDE, 3), np.uint8))
+
+    def findings(self, batch: Sequence[View]) -> list[Finding]:
+        """One for each view: all crops of the batch go through the network together."""
+        if not batch:
+            return []
+        deciding = [view.crops[:JUDGED] for view in batch]
+        scores = self.log_odds(np.concatenate(deciding))
+        ends = np.cumsum([len(crops) for crops in deciding])
+        return [
+            conclude(measured(view, of_view)) for view, of_view in zip(batch, np.split(scores, ends[:-1]), strict=True)
+        ]
+
+    def log_odds(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Of each crop (N, 128, 128, 3), not calibrated."""
+        found = [np.zeros(0, np.float32)]
+        with torch.inference_mode():
+            for first in range(0, len(crops), _CHUNK):
+                pixels = torch.from_numpy(np.array(crops[first : first + _CHUNK])).to(self._device)
+                found.append(self._network(pixels.permute(0, 3, 1, 2)).cpu().numpy())
+        return np.concatenate(found)
+
+
+def measured(view: View, log_odds: NDArray[np.float32]) -> Measured:
+    """What the conclusion rests on."""
+    return Measured(
+        size=view.size,
+        places=view.places[: len(log_odds)],
+        log_odds=tuple(round(float(score), 4) for score in log_odds),
+        detail=detail_of(view.crops[:JUDGED]),
+    )
+
+
+def detail_of(crops: NDArray[np.uint8]) -> float:
+    """How much neighbouring pixels differ, in natural logarithms of gray levels; the mean over crops."""
+    if not len(crops):
+        return float("-inf")
+    green = crops[..., 1].astype(np.int16)
+    apart = np.abs(np.diff(green, axis=2)).mean(axis=(1, 2))
+    return float(np.log(apart + 0.1).mean())

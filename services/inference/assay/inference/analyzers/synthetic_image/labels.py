@@ -1,0 +1,4 @@
+"""The words of this analyzer's verdicts."""
+
+CLAIM = "synthetic"
+SYNTHETIC = "synthetic"

@@ -1,0 +1,83 @@
+"""From bytes to what is judged and drawn: crops at native resolution, and a small picture to draw over."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.inference.analyzers.synthetic_image.crops import SIDE, choose
+from assay.inference.pictures import Picture, open_picture
+from assay.sdk import Media, NotApplicableError
+
+JUDGED = 8
+"""At most so many crops decide."""
+SHOWN = 32
+"""At most so many, the deciding ones first, are scored for the heat map."""
+
+_WHOLE_PIXELS = 16_000_000
+_THUMBNAIL = 640
+
+Pixels = NDArray[np.uint8]
+
+
+class PictureTooSmallError(NotApplicableError):
+    """Less than one crop."""
+
+    code = "too_small"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What of a picture travels from the child to the worker.
+
+    size       (width, height), upright
+    crops      uint8 (N, 128, 128, 3), the most detailed first; N is 0 for a picture without any detail
+    places     (left, top) of each, in pixels of the picture
+    thumbnail  uint8 (h, w, 3): every so many-th pixel, to draw over
+    """
+
+    size: tuple[int, int]
+    crops: Pixels
+    places: tuple[tuple[int, int], ...]
+    thumbnail: Pixels
+
+
+def look(media: Media, max_pixels: int) -> View:
+    """Decode and cut. Raises what `open_picture` and decoding raise, and PictureTooSmallError."""
+    picture = open_picture(media, max_pixels=max_pixels)
+    width, height = picture.size
+    if min(width, height) < SIDE:
+        raise PictureTooSmallError(f"The picture is {width} x {height} pixels; {SIDE} each way are needed at least.")
+    return _large(picture) if width * height > _WHOLE_PIXELS else _small(picture)
+
+
+def _small(picture: Picture) -> View:
+    pixels = picture.rgb()
+    places = choose(np.ascontiguousarray(pixels[..., 1]), SHOWN)
+    parts = [pixels[top : top + SIDE, left : left + SIDE] for top, left in places]
+    return _view(picture, parts, places, pixels[:: _step(picture), :: _step(picture)])
+
+
+def _large(picture: Picture) -> View:
+    """Two decodings, none of which keeps the whole picture in three colours."""
+    luma = picture.luma()
+    places = choose(luma, SHOWN)
+    gray = luma[:: _step(picture), :: _step(picture)].copy()
+    del luma
+    parts = picture.parts([(left, top, SIDE, SIDE) for top, left in places]) if places else []
+    return _view(picture, parts, places, np.repeat(gray[..., None], 3, axis=2))
+
+
+def _view(picture: Picture, parts: Sequence[Pixels], places: list[tuple[int, int]], thumbnail: Pixels) -> View:
+    crops = np.stack(parts) if parts else np.zeros((0, SIDE, SIDE, 3), np.uint8)
+    return View(
+        size=picture.size,
+        crops=crops,
+        places=tuple((left, top) for top, left in places),
+        thumbnail=np.ascontiguousarray(thumbnail),
+    )
+
+
+def _step(picture: Picture) -> int:
+    return max(1, -(-max(picture.size) // _THUMBNAIL))

@@ -1,0 +1,68 @@
+"""The network: fixed statistics of a crop, then a few small perceptrons that vote."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from assay.inference.analyzers.synthetic_image.statistics import Statistics
+
+VOTERS = 2
+HIDDEN = 256
+_FARTHEST = 5.0
+
+
+class Voter(nn.Module):
+    """A perceptron with one hidden layer. forward: standardised features (N, F) to log-odds (N,)."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.dropped_inputs = nn.Dropout(0.1)
+        self.hidden = nn.Linear(features, HIDDEN)
+        self.norm = nn.LayerNorm(HIDDEN)
+        self.dropped = nn.Dropout(0.2)
+        self.out = nn.Linear(HIDDEN, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class."""
+        hidden = nn.functional.gelu(self.norm(self.hidden(self.dropped_inputs(features))))
+        return self.out(self.dropped(hidden))[:, 0]  # type: ignore[no-any-return]
+
+
+class Network(nn.Module):
+    """Log-odds that a crop was made by a generator.
+
+    forward(pixels): uint8 (N, 3, 128, 128), RGB, at native resolution. Returns float32 (N,), the mean of the voters'
+    log-odds, not calibrated. Deterministic.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, voters: int = VOTERS) -> None:
+        super().__init__()
+        self.statistics = Statistics()
+        self.register_buffer("mean", torch.zeros(self.statistics.size))
+        self.register_buffer("scale", torch.ones(self.statistics.size))
+        self.voters = nn.ModuleList(Voter(self.statistics.size) for _ in range(voters))
+
+    def standardised(self, features: Tensor) -> Tensor:
+        """Features in units of their spread over the training crops, (N, F)."""
+        return ((features - self.mean) / self.scale).clamp(-_FARTHEST, _FARTHEST)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """See the class."""
+        features = self.standardised(self.statistics(pixels))
+        return torch.stack([voter(features) for voter in self.voters]).mean(0)
+
+
+def load_network(path: Path, device: str) -> Network:
+    """The trained network. Raises OSError where the file does not hold its tensors."""
+    network = Network()
+    tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise OSError(f"{path.name} does not hold this network's weights: {error}") from error
+    return network.eval().to(device)

@@ -1,0 +1,76 @@
+"""One entry for every step: `python -m assay.inference.analyzers.synthetic_image.training STEP [options]`.
+
+In order: list, build (train 0; train 1 with at most 450 pictures of a source; calibrate 0), leak, train, measure,
+calibrate, leave-out. Each needs what the ones before it wrote. The fetched repositories lie in the folder that
+ASSAY_TRAINING_DATA names.
+"""
+
+import argparse
+from pathlib import Path
+
+from assay.inference.analyzers.synthetic_image.analyzer import WEIGHTS
+
+_WEIGHTS = Path(__file__).parents[1] / WEIGHTS
+
+
+def main() -> None:
+    """Run one step."""
+    arguments = _parser().parse_args()
+    # what a step imports is heavy, and the others do without
+    if arguments.step == "list":
+        from assay.inference.analyzers.synthetic_image.training.listing import make_list
+
+        make_list(arguments.reserved, arguments.evaluation)
+    elif arguments.step == "build":
+        from assay.inference.analyzers.synthetic_image.training.building import build
+
+        build(arguments.folder, arguments.split, arguments.number, arguments.most, tuple(arguments.only))
+    elif arguments.step == "leak":
+        from assay.inference.analyzers.synthetic_image.training.leak import leak
+
+        leak(arguments.folder)
+    elif arguments.step == "train":
+        from assay.inference.analyzers.synthetic_image.training.fitting import train
+
+        train(arguments.folder, arguments.weights)
+    elif arguments.step == "leave-out":
+        from assay.inference.analyzers.synthetic_image.training.fitting import leave_out
+
+        leave_out(arguments.folder)
+    elif arguments.step == "measure":
+        from assay.inference.analyzers.synthetic_image.training.calibrating import measure
+
+        measure(arguments.weights, arguments.table)
+    else:
+        from assay.inference.analyzers.synthetic_image.training.calibrating import calibrate
+
+        calibrate(arguments.table)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="synthetic_image.training")
+    steps = parser.add_subparsers(dest="step", required=True)
+    listing = steps.add_parser("list", help="list the pictures of the fetched repositories, none that is measured on")
+    listing.add_argument("--reserved", type=Path, required=True, help="file of sha256 set aside")
+    listing.add_argument("--evaluation", type=Path, required=True, help="folder of the evaluation sets")
+    build = steps.add_parser("build", help="cut crops after random ways through the web")
+    build.add_argument("--split", choices=("train", "calibrate"), required=True)
+    build.add_argument("--number", type=int, required=True, help="another number draws other ways; odd ones are mild")
+    build.add_argument("--most", type=int, default=10_000, help="pictures of a source at most")
+    build.add_argument("--only", nargs="*", default=(), help="names of sources; all if not given")
+    leak = steps.add_parser("leak", help="show that size and compression alone tell nothing")
+    train = steps.add_parser("train", help="train the network")
+    leave_out = steps.add_parser("leave-out", help="train without one group after another, and measure on it")
+    for step in (build, leak, train, leave_out):
+        step.add_argument("--folder", type=Path, required=True, help="where the crops lie")
+    measure = steps.add_parser("measure", help="score whole pictures of the sources kept for calibration")
+    for step in (train, measure):
+        step.add_argument("--weights", type=Path, default=_WEIGHTS)
+    calibrate = steps.add_parser("calibrate", help="fit the curve and the thresholds to what `measure` wrote")
+    for step in (measure, calibrate):
+        step.add_argument("--table", type=Path, required=True, help="a csv file")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""From the list of pictures to crops on disk: `crops-<split>-<number>.npy` (uint8 N, 128, 128, 3) and `.csv` beside."""
+
+import csv
+import io
+import zlib
+from dataclasses import asdict, fields
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image
+
+from assay.inference.analyzers.synthetic_image.crops import SIDE, choose
+from assay.inference.analyzers.synthetic_image.training import repositories
+from assay.inference.analyzers.synthetic_image.training.chain import (
+    REGION,
+    Passed,
+    as_served,
+    bring_to,
+    cut,
+    pass_through,
+)
+from assay.inference.analyzers.synthetic_image.training.listing import Listed, first_of_each, read_list
+from assay.inference.analyzers.synthetic_image.training.sources import SOURCES, Source
+
+COLUMNS = ("sha256", "source", "group", "generator", "synthetic", *(field.name for field in fields(Passed)))
+CROPS_A_PICTURE = 2
+_LONGEST = (400, 1600)
+
+
+def build(folder: Path, split: str, number: int, most: int, only: tuple[str, ...] = ()) -> None:
+    """Write the crops of one pass over a split, of at most so many pictures of a source.
+
+    Another number draws other ways through the chain; odd ones are mild. only: names of sources; none: all.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sources = {source.name: source for source in SOURCES}
+    listed = first_of_each(
+        [one for one in read_list() if one.split == split and (not only or one.source in only)], most
+    )
+    crops: list[NDArray[np.uint8]] = []
+    with (folder / f"crops-{split}-{number}.csv").open("w", newline="") as stream:
+        rows = csv.DictWriter(stream, COLUMNS)
+        rows.writeheader()
+        for repository, ones in groupby(listed, key=lambda one: one.repository):
+            with repositories.open_blobs(repository.replace("/", "+")) as blobs:
+                for one in ones:
+                    source = sources[one.source]
+                    rng = np.random.default_rng(zlib.crc32(f"{one.sha256} {number}".encode()))
+                    for pixels, passed in crops_of(blobs.read(one.blob), source, rng, mild=number % 2 == 1):
+                        crops.append(pixels)
+                        rows.writerow(_row(one, source, passed))
+    np.save(folder / f"crops-{split}-{number}.npy", np.stack(crops))
+    print(f"{split} {number}: {len(crops)} crops")
+
+
+def crops_of(content: bytes, source: Source, rng: Generator, *, mild: bool) -> list[tuple[NDArray[np.uint8], Passed]]:
+    """Crops of one picture after one random way through the chain; none of a picture that becomes too small."""
+    with Image.open(io.BytesIO(content)) as opened:
+        lossless = opened.format not in ("JPEG", "MPO")
+        if source.fit is not None:
+            opened.draft("RGB", (2 * source.fit[1], 2 * source.fit[1]))
+        image = opened.convert("RGB")
+    if source.fit is not None:
+        image = bring_to(image, int(rng.integers(source.fit[0], source.fit[1] + 1)), rng)
+    elif rng.random() < (0.25 if mild else 0.6):
+        image = bring_to(image, int(np.exp(rng.uniform(*np.log(_LONGEST)))), rng)
+    image = cut(image, REGION, rng)
+    if lossless:
+        image = as_served(image, rng)
+    if min(image.size) < SIDE:
+        return []
+    image, passed = pass_through(image, rng, smallest=SIDE + 16, mild=mild)
+    if min(image.size) < SIDE:
+        return []
+    # the grid of an upright whole picture is not known after cutting: begin anywhere
+    left, top = (int(rng.integers(min(8, room + 1))) for room in (image.width - SIDE, image.height - SIDE))
+    pixels = np.asarray(image)[top:, left:]
+    luma = np.asarray(image.convert("L"))[top:, left:]
+    places = choose(luma, 2 * CROPS_A_PICTURE)
+    rng.shuffle(places)
+    return [(pixels[y : y + SIDE, x : x + SIDE].copy(), passed) for y, x in places[:CROPS_A_PICTURE]]
+
+
+def _row(one: Listed, source: Source, passed: Passed) -> dict[str, object]:
+    return {
+        "sha256": one.sha256,
+        "source": one.source,
+        "group": source.group,
+        "generator": source.generator,
+        "synthetic": one.synthetic,
+        **asdict(passed),
+    }

@@ -1,0 +1,133 @@
+"""Calibration on whole pictures, as the analyzer sees them, from sources that were never trained on."""
+
+import csv
+import io
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from assay.inference.analyzers.synthetic_image import calibration
+from assay.inference.analyzers.synthetic_image.calibration import Calibration
+from assay.inference.analyzers.synthetic_image.judging import Judge, detail_of
+from assay.inference.analyzers.synthetic_image.looking import JUDGED, look
+from assay.inference.analyzers.synthetic_image.training import repositories
+from assay.inference.analyzers.synthetic_image.training.listing import first_of_each, read_list
+from assay.inference.analyzers.synthetic_image.training.measures import auc, recall_at
+from assay.inference.analyzers.synthetic_image.training.variants import CLEAN, VARIANTS
+from assay.sdk import AnalyzerError, Media
+
+FALSE_ALARMS = 0.004
+"""Share of real photos of the calibration above which pictures are called synthetic: room below the 1 % promised."""
+CLEAR = 0.68
+"""Share of real photos that nothing is found in."""
+_BANDS = 3
+_LEAST_DETAIL_SHARE = 0.01
+_LARGEST = 2600
+_MOST = 130
+"""Pictures of a source at most: decoding is what costs."""
+
+
+def measure(weights: Path, table: Path, split: str = "calibrate") -> None:
+    """Score every picture of a split as it is, and spoiled in one way, each another: rows for `calibrate`."""
+    judge = Judge(weights, "cpu")
+    with table.open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(("source", "synthetic", "variant", "log_odds", "detail"))
+        for name, synthetic, variant, content in _contents(split):
+            try:
+                scores, detail = _scored(judge, content)
+            except AnalyzerError:
+                continue
+            if len(scores):
+                rows.writerow((name, synthetic, variant, f"{scores.mean():.4f}", f"{detail:.3f}"))
+
+
+def calibrate(table: Path, target: Path = calibration.PATH) -> None:
+    """Fit the curve and the thresholds to the table of `measure`, write them, print what they do."""
+    with table.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    odds = np.array([float(row["log_odds"]) for row in rows])
+    made = np.array([float(row["synthetic"]) for row in rows])
+    detail = np.array([float(row["detail"]) for row in rows])
+    real = made < 0.5
+    slope, intercept = platt(odds, made)
+    bands = [float(value) for value in np.quantile(detail[real], np.arange(1, _BANDS) / _BANDS)]
+    band = np.searchsorted(bands, detail)
+    fitted = Calibration(
+        slope=slope,
+        intercept=intercept,
+        synthetic_from=tuple(_upper(odds[real & (band == index)], FALSE_ALARMS) for index in range(_BANDS)),
+        clear_to=tuple(float(np.quantile(odds[real & (band == index)], CLEAR)) for index in range(_BANDS)),
+        bands=tuple(bands),
+        least_detail=float(np.quantile(detail[real], _LEAST_DETAIL_SHARE)),
+        photos=tuple(float(value) for value in np.sort(odds[real])),
+    )
+    target.write_text(json.dumps(asdict(fitted), indent=None) + "\n", encoding="utf-8")
+    print(f"{int(real.sum())} real and {int(made.sum())} made rows; slope {slope:.3f}, intercept {intercept:.3f}")
+    print(f"synthetic from {fitted.synthetic_from}, clear to {fitted.clear_to}, bands {fitted.bands}")
+    for variant in (CLEAN, *VARIANTS):
+        of_it = np.array([row["variant"] == variant for row in rows])
+        found = f"AUC {auc(odds[of_it], made[of_it]):.3f}, at 1 % {recall_at(odds[of_it], made[of_it]):.3f}"
+        called = odds >= np.array(fitted.synthetic_from)[band]
+        false, caught = called[of_it & real].mean(), called[of_it & ~real].mean()
+        print(f"  {variant:10} n {int(of_it.sum()):5}  {found}  called synthetic: real {false:.3f}, made {caught:.3f}")
+    for name in sorted({row["source"] for row in rows}):
+        of_it = np.array([row["source"] == name and row["variant"] == CLEAN for row in rows])
+        against = of_it | (np.array([row["variant"] == CLEAN for row in rows]) & (made != made[of_it][0]))
+        print(
+            f"  {name:16} n {int(of_it.sum()):4}  AUC against the other class {auc(odds[against], made[against]):.3f}"
+        )
+
+
+def platt(odds: NDArray[np.float64], made: NDArray[np.float64]) -> tuple[float, float]:
+    """Slope and intercept of the logistic curve, both classes of equal weight. Source: Platt, 1999."""
+    weight = np.where(made > 0.5, 0.5 / made.sum(), 0.5 / (1 - made).sum())
+    slope, intercept = 1.0, 0.0
+    inputs = np.stack((odds, np.ones_like(odds)), 1)
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-(slope * odds + intercept)))
+        gradient = inputs.T @ (weight * (chance - made))
+        curvature = (inputs * (weight * chance * (1 - chance))[:, None]).T @ inputs + 1e-9 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        slope, intercept = slope - float(step[0]), intercept - float(step[1])
+    return slope, intercept
+
+
+def _upper(scores: NDArray[np.float64], share: float) -> float:
+    """A score that at most this share exceeds, counted conformally: never below the highest but `share` (n + 1)."""
+    ordered = np.sort(scores)
+    above = int(share * (len(ordered) + 1))
+    return float(ordered[-above - 1] + 1e-4) if above < len(ordered) else float(ordered[-1])
+
+
+def _contents(split: str) -> Iterator[tuple[str, int, str, bytes]]:
+    listed = first_of_each([one for one in read_list() if one.split == split], _MOST)
+    names = list(VARIANTS)
+    number = 0
+    for repository, ones in groupby(listed, key=lambda one: one.repository):
+        with repositories.open_blobs(repository.replace("/", "+")) as blobs:
+            for one in ones:
+                content = blobs.read(one.blob)
+                yield one.source, one.synthetic, CLEAN, content
+                name = names[number % len(names)]
+                number += 1
+                with Image.open(io.BytesIO(content)) as opened:
+                    opened.draft("RGB", (_LARGEST, _LARGEST))
+                    image = ImageOps.exif_transpose(opened).convert("RGB")
+                yield one.source, one.synthetic, name, VARIANTS[name](image)
+
+
+def _scored(judge: Judge, content: bytes) -> tuple[NDArray[np.float32], float]:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        view = look(Media(path=Path(file.name), media_type="image/any", size=len(content), sha256="0" * 64), 10**9)
+    crops = view.crops[:JUDGED]
+    return judge.log_odds(crops), detail_of(crops)

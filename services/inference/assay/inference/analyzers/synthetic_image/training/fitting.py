@@ -1,0 +1,112 @@
+"""Training the voters on features of crops."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import nn
+
+from assay.inference.analyzers.synthetic_image.network import VOTERS, Network
+from assay.inference.analyzers.synthetic_image.training.examples import Examples, read_examples
+from assay.inference.analyzers.synthetic_image.training.measures import auc, by_picture, recall_at
+
+SEED = 20261122
+STEPS = 2200
+STEPS_LEFT_OUT = 600
+LEAST_LEFT_OUT = 70
+BATCH = 256
+_RATE = 2e-3
+_DECAY = 1e-2
+_SMOOTHED = 0.02
+_LEAST_SCALE = 1e-3
+
+
+def fit(examples: Examples, *, seed: int = SEED, steps: int = STEPS, voters: int = VOTERS) -> Network:
+    """Train all voters, each on its own draw of crops. The same seed gives the same network."""
+    network = Network(voters)
+    features, made = torch.from_numpy(examples.features), torch.from_numpy(examples.synthetic)
+    network.mean.copy_(features.mean(0))
+    network.scale.copy_(features.std(0).clamp(min=_LEAST_SCALE))
+    chances = torch.from_numpy(examples.weights())
+    for number, voter in enumerate(network.voters):
+        torch.manual_seed(seed + number)
+        for module in voter.modules():
+            if isinstance(module, nn.Linear | nn.LayerNorm):
+                module.reset_parameters()
+        optimizer = torch.optim.AdamW(voter.parameters(), lr=_RATE, weight_decay=_DECAY)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps)
+        for _ in range(steps):
+            drawn = torch.multinomial(chances, BATCH, replacement=True)
+            odds = voter(network.standardised(features[drawn]))
+            target = made[drawn] * (1 - 2 * _SMOOTHED) + _SMOOTHED
+            loss = nn.functional.binary_cross_entropy_with_logits(odds, target)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+    return network.eval()
+
+
+def scores_of(network: Network, examples: Examples) -> NDArray[np.float32]:
+    """Log-odds of each crop."""
+    with torch.inference_mode():
+        features = network.standardised(torch.from_numpy(examples.features))
+        return np.asarray(torch.stack([voter(features) for voter in network.voters]).mean(0).numpy())
+
+
+def report(network: Network, examples: Examples, title: str) -> None:
+    """Print the figures of a set, and those of each source against all of the other class."""
+    scores, rows = by_picture(scores_of(network, examples), examples.rows)
+    made = np.array([float(row["synthetic"]) for row in rows])
+    print(
+        f"{title}: {len(rows)} pictures, AUC {auc(scores, made):.3f}, at 1 % {recall_at(scores, made):.3f}", flush=True
+    )
+    for name in sorted({row["source"] for row in rows}):
+        of_it = np.array([row["source"] == name for row in rows])
+        against = of_it | (made != made[of_it][0])
+        print(
+            f"  {name:16} n {int(of_it.sum()):4}  AUC against the other class {auc(scores[against], made[against]):.3f}"
+        )
+
+
+def train(folder: Path, weights: Path) -> None:
+    """Train on the crops of `train`, print figures of sources never trained on, write the weights in half precision."""
+    torch.manual_seed(SEED)
+    started = time.process_time()
+    examples = read_examples(folder, "train")
+    network = fit(examples)
+    print(f"{len(examples.rows)} crops, {VOTERS} voters, {time.process_time() - started:.0f} s of CPU")
+    report(network, examples, "trained on")
+    report(network, read_examples(folder, "calibrate"), "never trained on")
+    save_file({name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}, weights)
+
+
+def leave_out(folder: Path) -> None:
+    """Train without one group (a page, a run, a generator) after another, and measure on it.
+
+    A group without photos of its own is measured against those of stock-1080, which then are not trained on either.
+    Groups of few made pictures are passed over; one voter, trained for less long, stands for the network.
+    """
+    examples = read_examples(folder, "train")
+    groups = np.array([row["group"] for row in examples.rows])
+    taken = examples.synthetic < 0.5
+    lent = np.array([row["source"] == "stock-1080" for row in examples.rows])
+    for group in sorted(set(groups[~taken])):
+        held = groups == group
+        if len({row["sha256"] for row in examples.where(held & ~taken).rows}) < LEAST_LEFT_OUT:
+            continue
+        if not (taken & held).any():
+            held = held | lent
+        network = fit(examples.where(~held), voters=1, steps=STEPS_LEFT_OUT)
+        left = examples.where(held)
+        scores, rows = by_picture(scores_of(network, left), left.rows)
+        made = np.array([float(row["synthetic"]) for row in rows])
+        names = ", ".join(sorted({row["generator"] for row in rows if row["synthetic"] == "1"}))
+        count = f"{int(made.sum()):4} + {int((1 - made).sum()):4}"
+        print(
+            f"{group:14} {names:24} {count}  AUC {auc(scores, made):.3f}, at 1 % {recall_at(scores, made):.3f}",
+            flush=True,
+        )

@@ -1,0 +1,137 @@
+"""Through the analyzer, as the engine goes: prepare, infer, explain."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from analyzers.synthetic_image.conftest import Prepare
+from PIL import Image
+
+from assay.inference.analyzers.synthetic_image import SyntheticImage, SyntheticImageSettings
+from assay.inference.analyzers.synthetic_image.calibration import calibration
+from assay.inference.analyzers.synthetic_image.conclusion import Measured, conclude
+from assay.inference.analyzers.synthetic_image.looking import JUDGED, SHOWN, PictureTooSmallError, look
+from assay.sdk import INCONCLUSIVE, NO_FINDINGS, Media
+
+
+def photo(seed: int, height: int = 300, width: int = 420) -> np.ndarray:
+    """A colour picture with the spectrum and the noise of a photo."""
+    chance = np.random.default_rng(seed)
+    rows, columns = np.fft.fftfreq(height)[:, None] * height, np.fft.rfftfreq(width)[None, :] * width
+    fall = np.maximum(np.hypot(rows, columns), 1.0) ** -1.2
+    field = np.fft.irfft2(fall * np.exp(2j * np.pi * chance.random(fall.shape)), (height, width))
+    base = field / field.std() * 38 + 120
+    colours = base[..., None] + np.array([8, 0, -10]) + chance.normal(0.0, 3.0, (height, width, 3))
+    return np.clip(np.rint(colours), 6, 249).astype(np.uint8)
+
+
+def encoded(pixels: np.ndarray, kind: str = "JPEG", **how: object) -> bytes:
+    out = BytesIO()
+    Image.fromarray(pixels).save(out, kind, **how)
+    return out.getvalue()
+
+
+def test_every_finding_carries_its_raw_score(analyzer: SyntheticImage, prepare: Prepare) -> None:
+    views = [prepare(encoded(photo(seed), quality=92)) for seed in range(4)]
+    for finding in analyzer.infer(views):
+        assert 0.0 <= finding.details["raw_score"] <= 1.0
+        assert (finding.score is None) == (finding.label == INCONCLUSIVE)
+        assert finding.evidence
+
+
+def test_a_finding_does_not_depend_on_the_batch(analyzer: SyntheticImage, prepare: Prepare) -> None:
+    views = [prepare(encoded(photo(seed, 200 + 40 * seed, 300), "PNG")) for seed in range(3)]
+    together = analyzer.infer(views)
+    alone = [analyzer.infer([view])[0] for view in views]
+    for one, other in zip(together, alone, strict=True):
+        assert one.label == other.label
+        assert one.details["log_odds"] == pytest.approx(other.details["log_odds"], abs=2e-3)
+    assert analyzer.infer([]) == []
+
+
+def test_a_turned_photo_is_judged_upright(analyzer: SyntheticImage, prepare: Prepare) -> None:
+    pixels = photo(7)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = np.ascontiguousarray(np.rot90(pixels))
+    turned, upright = prepare(encoded(stored, "PNG", exif=exif)), prepare(encoded(pixels, "PNG"))
+    assert turned.size == upright.size == (420, 300)
+    assert np.array_equal(turned.crops, upright.crops)
+
+
+def test_crops_lie_where_there_is_detail(prepare: Prepare) -> None:
+    pixels = np.full((512, 512, 3), 200, np.uint8)
+    pixels[300:460, 40:200] = photo(1, 160, 160)
+    view = prepare(encoded(pixels, "PNG"))
+    left, top = view.places[0]
+    assert 0 <= left <= 72 and 268 <= top <= 332
+    assert np.array_equal(view.crops[0], pixels[top : top + 128, left : left + 128])
+
+
+def test_a_picture_without_detail_is_inconclusive(analyzer: SyntheticImage, prepare: Prepare) -> None:
+    finding = analyzer.infer([prepare(encoded(np.full((256, 256, 3), 90, np.uint8), "PNG"))])[0]
+    assert finding.label == INCONCLUSIVE
+    assert finding.score is None
+
+
+def test_less_than_a_crop_is_not_applicable(prepare: Prepare) -> None:
+    with pytest.raises(PictureTooSmallError, match="100 x 400"):
+        prepare(encoded(photo(2, 400, 100)))
+
+
+def test_a_large_picture_is_cut_as_a_small_one(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "content"
+    content = encoded(np.repeat(photo(3).mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2), "PNG")
+    path.write_bytes(content)
+    media = Media(path, "image/png", len(content), "0" * 64)
+    small = look(media, 10**9)
+    monkeypatch.setattr("assay.inference.analyzers.synthetic_image.looking._WHOLE_PIXELS", 1000)
+    large = look(media, 10**9)
+    assert large.places == small.places
+    assert np.array_equal(large.crops, small.crops)
+
+
+def test_the_heat_map_is_a_picture_of_the_same_shape(analyzer: SyntheticImage, prepare: Prepare) -> None:
+    view = prepare(encoded(photo(5, 700, 1000), quality=90))
+    assert JUDGED < len(view.crops) <= SHOWN
+    (rendering,) = analyzer.explain(view, analyzer.infer([view])[0])
+    with Image.open(BytesIO(rendering.data)) as image:
+        assert image.format == "PNG"
+        assert image.width / image.height == pytest.approx(1000 / 700, rel=0.02)
+
+
+@pytest.mark.parametrize("above_the_least", [0.05, 0.8, 2.0])
+def test_thresholds_part_the_labels(above_the_least: float) -> None:
+    by = calibration()
+    detail = by.least_detail + above_the_least
+    band = by.band(detail)
+
+    def label(log_odds: float) -> str:
+        return conclude(Measured((512, 512), ((0, 0),), (log_odds,), detail)).label
+
+    assert by.clear_to[band] < by.synthetic_from[band]
+    assert label(by.synthetic_from[band] + 0.01) == "synthetic"
+    assert label((by.synthetic_from[band] + by.clear_to[band]) / 2) == INCONCLUSIVE
+    assert label(by.clear_to[band] - 0.01) == NO_FINDINGS
+
+
+def test_what_is_too_smooth_is_never_accused() -> None:
+    by = calibration()
+    finding = conclude(Measured((512, 512), ((0, 0),), (max(by.synthetic_from) + 5,), by.least_detail - 0.1))
+    assert finding.label == INCONCLUSIVE
+    assert finding.details["raw_score"] > 0.5
+
+
+def test_few_photos_score_as_high_as_what_is_called_synthetic() -> None:
+    by = calibration()
+    assert by.p_value(max(by.synthetic_from)) <= 0.01
+    assert by.p_value(by.photos[0]) > 0.99
+    assert by.probability(max(by.synthetic_from)) > 0.5
+
+
+def test_settings_limit_the_size(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "content"
+    path.write_bytes(encoded(photo(1)))
+    analyzer = SyntheticImage(SyntheticImageSettings(max_pixels=20_000))
+    with pytest.raises(Exception, match="megapixels"):
+        analyzer.prepare(Media(path, "image/jpeg", 1, "0" * 64))
