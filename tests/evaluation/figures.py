@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.sdk import INCONCLUSIVE, NOT_APPLICABLE
-from evaluation.intervals import Interval, drawn, draws, of_share
+from evaluation.intervals import DRAWS, Interval, drawn, draws, of_share
 from evaluation.judging import Judgement
 from evaluation.rows import Row, row
 
@@ -165,10 +165,10 @@ ORDERING: dict[str, tuple[Callable[[Scored], float], str]] = {
 }
 
 
-def rows_of(name: str, judgements: Sequence[Judgement], *, only: Sequence[str] = (), count: int = 1000) -> list[Row]:
+def rows_of(name: str, judgements: Sequence[Judgement], *, only: Sequence[str] = (), count: int = 0) -> list[Row]:
     """All figures of a set of judgements. name: `<analyzer>/<set>`.  only: names of figures; empty: all.
 
-    count: how often pictures are drawn again for the intervals.
+    count: how often pictures are drawn again for the intervals; 0: `DRAWS`.
     """
     some = scored(judgements)
     rows = [_share_row(name, figure, *counted) for figure, counted in _shares(some).items() if counted[1]]
@@ -193,7 +193,7 @@ def _share_row(name: str, figure: str, hits: int, n: int) -> Row:
 def _drawn_rows(name: str, some: Scored, sources: Sequence[str], only: Sequence[str], count: int) -> list[Row]:
     chosen = {figure: each for figure, each in ORDERING.items() if not only or figure in only}
     values: dict[str, list[float]] = {figure: [] for figure in chosen}
-    for indices in draws(some.truths, sources, seed=name, count=count):
+    for indices in draws(some.truths, sources, seed=name, count=count or DRAWS):
         part = some.take(indices)
         for figure, (measure, _) in chosen.items():
             values[figure].append(measure(part))

@@ -9,7 +9,7 @@ import pytest
 from analyzers.jpeg_forensics.drawn import encoded, pasted, photo
 from PIL import Image
 
-from evaluation import conditions, pictures, recorded, sets
+from evaluation import conditions, figures, pictures, recorded, sets
 from evaluation.__main__ import main
 from evaluation.analyzers import Evaluated
 from evaluation.intervals import Interval
@@ -55,6 +55,7 @@ def home(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     for name in set(conditions.CONDITIONS) - {"jpeg75", "screenshot"}:
         monkeypatch.delitem(conditions.CONDITIONS, name)
+    monkeypatch.setattr(figures, "DRAWS", 50)
     monkeypatch.setattr(recorded, "RECORDED", tmp_path / "recorded.json")
     more = Evaluated(more="evaluation.test_evaluation:rows_of_its_own")
     monkeypatch.setitem(main.__globals__["EVALUATED"], "jpeg-forensics", more)
@@ -69,6 +70,7 @@ def kept(home: Path) -> dict[str, Row]:
     return {each["name"]: each for each in json.loads((home / "eval.json").read_text(encoding="utf-8"))}
 
 
+@pytest.mark.timeout(400)
 def test_an_analyzer_is_measured_and_compared_with_what_was_recorded(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
