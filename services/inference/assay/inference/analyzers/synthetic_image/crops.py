@@ -11,6 +11,7 @@ SIDE = 128
 """Side of a crop in pixels."""
 
 _CELL = 32
+_BAND = 16
 
 
 def detail_map(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -18,10 +19,16 @@ def detail_map(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
 
     luma: uint8 (H, W), at least 32 each way. Returns float32 (H // 32, W // 32).
     """
-    rows, columns = luma.shape[0] // _CELL, luma.shape[1] // _CELL
-    whole = luma[: rows * _CELL, : columns * _CELL]
+    rows = luma.shape[0] // _CELL
+    bands = [luma[first * _CELL : min(first + _BAND, rows) * _CELL] for first in range(0, rows, _BAND)]
+    return np.concatenate([_details(band) for band in bands])
+
+
+def _details(band: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The cells of a few rows of cells, so that little memory is taken beside the picture."""
+    rows, columns = band.shape[0] // _CELL, band.shape[1] // _CELL
     # every second row is enough to rank cells and halves the work
-    sparse = whole[::2].astype(np.int16)
+    sparse = band[::2, : columns * _CELL].astype(np.int16)
     across = np.abs(np.diff(sparse, axis=1, append=sparse[:, -1:]))
     clipped = (sparse <= 2) | (sparse >= 253)
     cells = (rows, _CELL // 2, columns, _CELL)

@@ -8,8 +8,8 @@ from assay.inference.analyzers.synthetic_image.looking import JUDGED, View
 from assay.inference.pictures import Marked, draw
 
 _CELL = 32
-_SHOWN_FROM = -2.0
-_SHOWN_TO = 6.0
+_SHOWN_FROM = 0.0
+_SHOWN_TO = 4.0
 
 
 def heat_map(view: View, log_odds: NDArray[np.float32]) -> bytes:

@@ -30,7 +30,7 @@ CLEAR = 0.68
 _BANDS = 3
 _LEAST_DETAIL_SHARE = 0.01
 _LARGEST = 2600
-_MOST = 130
+_MOST = 120
 """Pictures of a source at most: decoding is what costs."""
 
 

@@ -14,9 +14,9 @@ from assay.inference.analyzers.synthetic_image.training.examples import Examples
 from assay.inference.analyzers.synthetic_image.training.measures import auc, by_picture, recall_at
 
 SEED = 20261122
-STEPS = 2200
-STEPS_LEFT_OUT = 600
-LEAST_LEFT_OUT = 70
+STEPS = 1700
+STEPS_LEFT_OUT = 350
+LEAST_LEFT_OUT = 140
 BATCH = 256
 _RATE = 2e-3
 _DECAY = 1e-2
