@@ -160,8 +160,8 @@ def _red_squares() -> bytes:
         onnx.tensor("red", red),
         onnx.tensor("rows", np.array([1, -1, 1], np.int64)),
         onnx.tensor("axes", np.array([2, 3], np.int64)),
-        onnx.tensor("gain", np.array([12.0], np.float32)),
-        onnx.tensor("limit", np.array([-8.0], np.float32)),
+        onnx.tensor("gain", np.array([20.0], np.float32)),
+        onnx.tensor("limit", np.array([-14.5], np.float32)),
     ]
     boxes = []
     for side, edge in _TEMPLATES:

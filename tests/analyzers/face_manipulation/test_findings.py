@@ -12,6 +12,7 @@ from analyzers.face_manipulation.made import made_analyzer, photo, png, with_fac
 from PIL import Image
 
 from assay.inference.analyzers.face_manipulation import FaceManipulation
+from assay.inference.analyzers.face_manipulation.detection import Face
 from assay.inference.analyzers.face_manipulation.fusion import MANIPULATED_FROM, of_several
 from assay.inference.analyzers.face_manipulation.picture import MOST_PIXELS
 from assay.sdk import Finding, MediaUnreadableError, NotApplicableError
@@ -66,10 +67,10 @@ def test_faces_that_the_networks_accuse_are_called_manipulated(accusing: FaceMan
 
 
 def test_several_faces_are_each_listed_and_weighed_together(judge: Judge) -> None:
-    finding = judge(png(with_face(with_face(photo(2, 640, 480), 60, 90, 110), 400, 250, 130, seed=1)))
+    finding = judge(png(with_face(with_face(photo(2, 640, 480), 64, 96, 128), 400, 256, 128, seed=1)))
     found = boxes(finding)
     assert len(found) == 2 == finding.details["judged"]
-    for placed in ((60, 90, 110, 110), (400, 250, 130, 130)):
+    for placed in ((64, 96, 128, 128), (400, 256, 128, 128)):
         assert max(shared(placed, box) for box in found) > 0.6
     scores = [face["score"] for face in finding.details["faces"]]
     assert scores == sorted(scores, reverse=True)
@@ -102,8 +103,18 @@ def test_small_faces_are_told_and_not_judged(judge: Judge) -> None:
     assert finding.label == "inconclusive"
     assert finding.details["judged"] == 0
     assert "raw_score" not in finding.details
-    assert "under 64 pixels" in finding.evidence[0].text
+    assert finding.evidence[0].text.startswith("No face in the picture can be judged: each is under 64 pixels")
     assert shared(boxes(finding)[0], (300, 200, 48, 48)) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("side", "ultralight", "blazeface", "judged"),
+    [(64, 0.99, 0.99, True), (63, 1.0, 1.0, False), (300, 0.985, 1.0, False), (300, 1.0, 0.985, False)],
+)
+def test_faces_are_judged_where_both_detectors_are_sure(
+    side: int, ultralight: float, blazeface: float, judged: bool
+) -> None:
+    assert Face((10.0, 20.0, 10.0 + side, 20.0 + side), ultralight, blazeface).is_judged is judged
 
 
 def test_a_picture_without_a_face_is_not_applicable_and_spoils_no_batch(

@@ -18,6 +18,8 @@ _WITHIN = (
     "ones."
 )
 
+_UNFIT = f"under {MINIMUM_FACE} pixels wide and high, or not plainly a face"
+
 
 def conclude(picture: Prepared, examination: Examination) -> Finding:
     """Judge one picture by its strongest face. Boxes are [x, y, width, height] in the upright picture of the file.
@@ -33,7 +35,7 @@ def conclude(picture: Prepared, examination: Examination) -> Finding:
         "examined_at_scale": round(picture.scale, 4),
     }
     if not judged:
-        return _too_small(picture, examination, details)
+        return _not_judged(picture, examination, details)
     score = of_several([each.score for each in judged if each.score is not None])
     label = MANIPULATED if score >= MANIPULATED_FROM else INCONCLUSIVE
     details["raw_score"] = round(score, 4)
@@ -72,28 +74,23 @@ def _sentence(label: str, judged: int) -> str:
     )
 
 
-def _too_small(picture: Prepared, examination: Examination, details: dict[str, Any]) -> Finding:
+def _not_judged(picture: Prepared, examination: Examination, details: dict[str, Any]) -> Finding:
     where = {"box": list(box(picture, examination.faces[0]))}
     return Finding(
         label=INCONCLUSIVE,
         claim=CLAIM,
         score=None,
         confidence=0.0,
-        evidence=(
-            Evidence(
-                text=f"Every face in the picture is under {MINIMUM_FACE} pixels wide and high: too small to be judged.",
-                where=where,
-            ),
-        ),
+        evidence=(Evidence(text=f"No face in the picture can be judged: each is {_UNFIT}.", where=where),),
         details=details,
     )
 
 
-def _left_out(small: int) -> list[Evidence]:
-    if not small:
+def _left_out(count: int) -> list[Evidence]:
+    if not count:
         return []
-    faces = "Another face is" if small == 1 else f"{small} other faces are"
-    return [Evidence(text=f"{faces} under {MINIMUM_FACE} pixels wide and high, too small to be judged.")]
+    faces = "Another face is" if count == 1 else f"{count} other faces are"
+    return [Evidence(text=f"{faces} {_UNFIT}, and not judged.")]
 
 
 def _described(picture: Prepared, judged: JudgedFace) -> dict[str, Any]:

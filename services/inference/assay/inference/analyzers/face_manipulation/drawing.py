@@ -51,4 +51,6 @@ def _box(judged: JudgedFace) -> Box:
 
 
 def _words(judged: JudgedFace) -> str:
-    return "too small" if judged.score is None else f"{judged.score:.2f}"
+    if judged.score is not None:
+        return f"{judged.score:.2f}"
+    return "unclear" if judged.face.is_large else "too small"

@@ -23,7 +23,7 @@ _REMEMBERED = 64
 
 @dataclass(frozen=True, slots=True)
 class JudgedFace:
-    """A face and what was said of it: nothing where it is too small.
+    """A face and what was said of it: nothing where it is too small or unclear.
 
     answers  of the networks, in the order of `networks.NAMES`; empty for a face that is not judged
     score    probability that it is manipulated, None for a face that is not judged
@@ -36,7 +36,7 @@ class JudgedFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examination:
-    """A picture's faces, those with the highest score first, small ones last.
+    """A picture's faces, those with the highest score first, those not judged last.
 
     crop  what the networks saw of the first face, uint8 (256, 256, 3); None where no face was judged
     mask  float32 (256, 256): where ClassNSeg sees manipulation in it
@@ -93,12 +93,12 @@ class Judge:
         """Find all faces, judge those of all pictures together, and mask the strongest of each."""
         found = self._finder.find(pictures)
         crops = [
-            [crop(picture.pixels, face) for face in faces if face.is_large]
+            [crop(picture.pixels, face) for face in faces if face.is_judged]
             for picture, faces in zip(pictures, found, strict=True)
         ]
         answers = iter(self._networks.answers([each for some in crops for each in some]))
         judged = [
-            [_judged(face, next(answers)) if face.is_large else JudgedFace(face, (), None) for face in faces]
+            [_judged(face, next(answers)) if face.is_judged else JudgedFace(face, (), None) for face in faces]
             for faces in found
         ]
         strongest = [some[_strongest(faces)] if some else None for some, faces in zip(crops, judged, strict=True)]

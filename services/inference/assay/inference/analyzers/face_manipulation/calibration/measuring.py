@@ -62,7 +62,7 @@ def _measured(picture: Labelled, finder: FaceFinder, networks: Networks) -> Meas
     try:
         prepared = decode(Media(picture.path, "image/jpeg", picture.path.stat().st_size, str(picture.path)))
         with torch.inference_mode():
-            faces = [face for face in finder.find([prepared])[0] if face.is_large]
+            faces = [face for face in finder.find([prepared])[0] if face.is_judged]
             if faces:
                 seen = crop(prepared.pixels, faces[0])
                 shown = [seen] if picture.manipulated else [seen, _worsened(seen, picture.groups[0])]
