@@ -205,6 +205,19 @@ def test_a_large_jpeg_is_decoded_within_its_share_of_a_childs_memory(tmp_path: P
     limited(path, 2048 // 10, WHOLE.format(shape=(5000, 4000, 3)), SETUP)
 
 
+def test_a_full_memory_is_not_taken_for_damage(tmp_path: Path) -> None:
+    path = tmp_path / "progressive.jpg"
+    path.write_bytes(saved(np.tile(colours(200, 200), (10, 15, 1)), "JPEG", progressive=True, subsampling=0))
+    told = """
+try:
+    open_picture(media).rgb()
+except MemoryError:
+    print("full")
+"""
+    assert "full" in limited(path, 32, told, SETUP)
+    assert "full" not in limited(path, 128, told, SETUP)
+
+
 @pytest.mark.proof
 def test_200_megapixels_are_decoded_within_a_childs_memory(tmp_path: Path) -> None:
     path = large(tmp_path / "large.jpg", 20_000, 10_000)

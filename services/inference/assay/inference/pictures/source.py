@@ -26,6 +26,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 
 # WebP's decoder keeps three copies of four bytes a pixel beside the picture itself.
 _MAX_PIXELS_OF = {"WEBP": 100_000_000}
+_MOST_BYTES = 10  # a pixel takes: six for the coefficients of a progressive JPEG, four for the decoded picture
 _STRIP = 256  # rows converted at a time
 _DAMAGED = (
     OSError,
@@ -151,7 +152,12 @@ class Picture:
         with self.path.open("rb") as stream, _opened(stream, self._formats) as image:
             with _told():
                 image.draft(mode, size or image.size)
-                image.load()
+                try:
+                    image.load()
+                except OSError:
+                    image.close()
+                    _require_memory(self.stored_size)
+                    raise
             yield image
 
 
@@ -225,6 +231,15 @@ def _told(max_pixels: int = MAX_PIXELS) -> Iterator[None]:
         raise MediaUnreadableError("The bytes are not a picture of a known format.") from error
     except _DAMAGED as error:
         raise MediaUnreadableError(f"The picture is damaged or cut off: {error}") from error
+
+
+def _require_memory(size: tuple[int, int]) -> None:
+    """Raise MemoryError where there is not enough to decode such a picture.
+
+    libjpeg says the same of a memory that is full as of damaged bytes. The kernel refuses what is beyond a child's
+    limit without giving it first, so asking costs nothing.
+    """
+    np.empty(size[0] * size[1] * _MOST_BYTES, np.uint8)
 
 
 def _strips(image: Image.Image, mode: str, scale: float, rows: int) -> Iterator[tuple[int, Pixels]]:

@@ -89,7 +89,7 @@ def _scores(luma: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.int64]]:
     """Standard scores against the median grid, (8, 8, K, steps) by the grid's y and x; the best steps, (8, 8, K)."""
     counts = _histograms(luma)
     counts[..., :_SMALLEST] = 0.0
-    sums = np.einsum("yxkv,sv->yxks", counts, _WAVES)
+    sums = counts @ _WAVES.T
     scores = sums / np.sqrt(counts.sum(-1) / 2.0 + 1e-9)[..., None]
     scores -= np.median(scores.reshape(BLOCK * BLOCK, len(_FREQUENCIES), -1), axis=0)
     return scores, _STEPS[scores.argmax(-1)]
@@ -102,12 +102,14 @@ def _histograms(luma: NDArray[np.uint8]) -> Floats:
     possible = (height - BLOCK) // BLOCK
     tops = np.unique(np.linspace(0, possible - 1, max(1, min(possible, _BLOCKS // columns))).astype(int)) * BLOCK
     bands = np.stack([luma[top : top + 2 * BLOCK] for top in tops])
-    counts = np.zeros((BLOCK, BLOCK, len(_FREQUENCIES), _VALUES))
+    frequencies = len(_FREQUENCIES)
+    places = torch.arange(BLOCK * frequencies).reshape(BLOCK, frequencies, 1) * _VALUES
+    counts = np.zeros((BLOCK, BLOCK, frequencies, _VALUES))
     for y in range(BLOCK):
-        for x in range(BLOCK):
-            part = np.ascontiguousarray(bands[:, y : y + BLOCK, x : x + columns * BLOCK])
-            pixels = torch.from_numpy(part.reshape(1, -1, columns * BLOCK))
-            sizes = block_coefficients(pixels, _FREQUENCIES)[0].abs().round_().clamp_(max=_VALUES - 1)
-            for k, values in enumerate(sizes.to(torch.int64).flatten(1).numpy()):
-                counts[y, x, k] = np.bincount(values, minlength=_VALUES)
+        lines = bands[:, y : y + BLOCK]
+        parts = np.stack([lines[..., x : x + columns * BLOCK].reshape(-1, columns * BLOCK) for x in range(BLOCK)])
+        sizes = block_coefficients(torch.from_numpy(parts), _FREQUENCIES).abs_().round_().clamp_(max=_VALUES - 1)
+        # One count for all: each grid and frequency has numbers of its own.
+        numbers = (sizes.to(torch.int64).flatten(2) + places).flatten()
+        counts[y] = torch.bincount(numbers, minlength=BLOCK * frequencies * _VALUES).reshape(counts[y].shape).numpy()
     return counts
