@@ -26,7 +26,7 @@ def rows(constants: Constants, measured: Sequence[Measured]) -> Iterator[str]:
 
 
 def _row(source: str, label: str, count: int, answers: NDArray[np.float64], constants: Constants) -> str:
-    """count: pictures, with a face or without."""
+    """count: pictures, with a face that is judged or without."""
     scores = np.array([fused(each, constants) for each in answers])
     called = int((scores >= MANIPULATED_FROM).sum())
     spread = " ".join(f"{value:6.3f}" for value in np.percentile(scores, _PERCENTILES))
