@@ -16,7 +16,7 @@ MANIPULATED_FROM = 0.9  # scores below it are not called manipulated
 SUSPECT_FROM = 0.5
 
 _COPY = (2.6, 2.0)  # the logit at which the log-odds are those of MANIPULATED_FROM, and their slope
-_FOREIGN = (11.0, 0.35)
+_FOREIGN = (14.0, 0.35)
 _AT = math.log(MANIPULATED_FROM / (1.0 - MANIPULATED_FROM))
 _LARGEST_WEIGHT = 5.0  # so few photos do not support more
 _SILENCE = math.log(0.6)  # likelihood ratio of finding nothing in a picture that allows finding something
