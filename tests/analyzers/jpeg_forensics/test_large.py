@@ -47,8 +47,8 @@ def examined(folder: Path, width: int, height: int, megabytes: int) -> str:
 
 
 def test_a_large_picture_takes_its_share_of_the_memory(tmp_path: Path) -> None:
-    said = examined(tmp_path, 5000, 2000, 2048 // 20 + FIXED)
-    assert "no_findings 5000 2000" in said
+    said = examined(tmp_path, 4000, 1000, 2048 // 50 + FIXED)
+    assert "no_findings 4000 1000" in said
 
 
 @pytest.mark.proof

@@ -17,6 +17,7 @@ shifted by half a block; here a mixture of Laplacians is fitted to it, so that i
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -41,6 +42,7 @@ _SCALES = np.geomspace(0.25, 180.0, 12)
 _SHARES = np.concatenate([np.arange(0.05, 1.0, 0.05), [0.98, 1.0]])
 _LARGEST_STEP = 80
 _MINIMUM_COUNT = 150
+_KEPT_STEP = 24
 
 Floats = NDArray[np.float64]
 
@@ -205,24 +207,40 @@ def twice_quantised(weights: Floats, step: int) -> Floats:
 
     Returns (_LARGEST_STEP, LIMIT), not normalised.
     """
+    # Coarse steps are rare and take megabytes each.
+    low, high, spread = (_transitions if step <= _KEPT_STEP else _transitions.__wrapped__)(step)
+    mass = _mass(weights, low, high)
+    result = np.zeros(_LARGEST_STEP * (LIMIT + 1))
+    for index, inside, share in spread:
+        result += np.bincount(index, weights=(mass * share)[inside], minlength=len(result))
+    return result.reshape(_LARGEST_STEP, LIMIT + 1)[:, 1:]
+
+
+@lru_cache(maxsize=_KEPT_STEP)
+def _transitions(
+    step: int,
+) -> tuple[Floats, Floats, list[tuple[NDArray[np.int64], NDArray[np.bool_], Floats]]]:
+    """Where values that were quantised by each first step lie, and how rounding noise spreads them over `step`'s.
+
+    Returns the bounds of the first quantisation's values, and for each neighbouring value the place in the result,
+    which values have one, and the share that falls there. The same for all pictures with this step.
+    """
     firsts = [np.arange(1, int((LIMIT + 1) * step / first) + 2) for first in range(1, _LARGEST_STEP + 1)]
     rows = np.concatenate([np.full(len(v), first - 1) for first, v in enumerate(firsts, 1)])
     value = np.concatenate(firsts)
     first_step = rows + 1.0
-    mass = _mass(weights, first_step * (value - 0.5), first_step * (value + 0.5))
     centre = first_step * value
     target = np.floor(centre / step + 0.5)
-    result = np.zeros(_LARGEST_STEP * (LIMIT + 1))
+    spread = []
     # Rounding moves a coefficient to a neighbouring value at most, but for steps of 1 where it may pass two.
     for offset in range(-2, 3):
         value_at = target + offset
         low = (step * (value_at - 0.5) - centre) / _ROUNDING
         high = (step * (value_at + 0.5) - centre) / _ROUNDING
         inside = (value_at >= 1) & (value_at <= LIMIT)
-        share = mass * (_normal(high) - _normal(low))
         index = rows * (LIMIT + 1) + np.clip(value_at, 0, LIMIT).astype(np.int64)
-        result += np.bincount(index[inside], weights=share[inside], minlength=len(result))
-    return result.reshape(_LARGEST_STEP, LIMIT + 1)[:, 1:]
+        spread.append((index[inside], inside, _normal(high) - _normal(low)))
+    return first_step * (value - 0.5), first_step * (value + 0.5), spread
 
 
 def _normal(x: Floats) -> Floats:
