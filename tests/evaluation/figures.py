@@ -80,11 +80,22 @@ def scored(judgements: Sequence[Judgement]) -> Scored:
     nan = float("nan")
     return Scored(
         truths=np.array([each.picture.truth for each in judgements], dtype=np.bool_),
-        accused=np.array([each.label in ACCUSING for each in judgements], dtype=np.bool_),
+        accused=np.array([is_accused(each) for each in judgements], dtype=np.bool_),
         decided=np.array([each.label not in SILENT for each in judgements], dtype=np.bool_),
-        raws=np.array([nan if each.raw is None else each.raw for each in judgements], dtype=np.float64),
-        scores=np.array([nan if each.score is None else each.score for each in judgements], dtype=np.float64),
+        raws=np.array([each.raw if _counts(each) and each.raw is not None else nan for each in judgements]),
+        scores=np.array([each.score if _counts(each) and each.score is not None else nan for each in judgements]),
     )
+
+
+def is_accused(judgement: Judgement) -> bool:
+    """True where the label says that the picture is not what it seems, of the claim that counts."""
+    return judgement.label in ACCUSING and _counts(judgement)
+
+
+def _counts(judgement: Judgement) -> bool:
+    """True for a verdict on the claim that the truth is about."""
+    claim = judgement.picture.claim
+    return claim is None or (judgement.verdict is not None and judgement.verdict.claim == claim)
 
 
 def auc(some: Scored) -> float:

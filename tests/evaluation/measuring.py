@@ -15,7 +15,7 @@ from evaluation.rows import CONDITION, Row, row
 from evaluation.sets import SETS, LabelledSet, applying
 
 ALL_REAL = "all_real"
-"""The name of the real pictures of all sets together, without those that were made here of the others."""
+"""The name of the real, unedited pictures of all sets together, without those that were made here of the others."""
 
 _MADE = {each.name for each in SETS if each.maker is not None}
 
@@ -58,7 +58,7 @@ def rows_on_sets(judge: Judge, evaluated: Evaluated, judged: Judged) -> list[Row
         elif negatives:
             rows += rows_of(f"{analyzer}/{name}", negatives)
         if name not in _MADE:
-            real += negatives
+            real += [each for each in negatives if each.picture.claim is None]
     if real:
         rows += rows_of(f"{analyzer}/{ALL_REAL}", real)
     return [with_aim(each) for each in rows]

@@ -3,7 +3,7 @@
 import sys
 
 from evaluation.analyzers import EVALUATED, Evaluated
-from evaluation.figures import ACCUSING
+from evaluation.figures import is_accused
 from evaluation.fusing import NAME as FUSION
 from evaluation.fusing import rows_of_fusion
 from evaluation.judging import Judge, LeftOutError, opened
@@ -82,5 +82,5 @@ def _name_accused(judged: Judged) -> None:
     """Say which real pictures were called something else: these are what to look at first."""
     for name, judgements in judged.items():
         for each in judgements:
-            if each.label in ACCUSING and not each.picture.truth:
+            if is_accused(each) and not each.picture.truth:
                 print(f"  false alarm: {name}, {each.picture.source}: {each.label} {each.score}", file=sys.stderr)

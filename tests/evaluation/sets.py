@@ -31,12 +31,15 @@ class Labelled:
     source    what it was made of: pictures with one source (crops of one video, a photo and its forgery) are drawn
               together where figures get intervals, and never lie on both sides of a split
     mask      a PNG of the same size, white where it was edited; None: not known
+    claim     what the truth is about, where an analyzer may rightly say something else of a negative: only verdicts on
+              this claim count. None: the negatives are real and unedited, whatever the claim
     """
 
     path: Path
     truth: bool
     source: str
     mask: Path | None = None
+    claim: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,10 @@ def _declared(data: Path) -> list[Labelled]:
     """The files with known provenance: are they AI-made?"""
     where = folder(data, "provenance", PROVENANCE_FILES)
     expected = json.loads((where / "expected.json").read_text(encoding="utf-8"))
-    return [Labelled(where / name, bool(known["ai_generated"]), name) for name, known in sorted(expected.items())]
+    return [
+        Labelled(where / name, bool(known["ai_generated"]), name, claim=SYNTHETIC)
+        for name, known in sorted(expected.items())
+    ]
 
 
 _CASIA = "CASIA Image Tampering Detection Evaluation Database, version 2"

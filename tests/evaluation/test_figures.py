@@ -1,6 +1,7 @@
 """The figures against values worked out by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,6 +91,16 @@ def test_silence_counts_in_the_area_and_against_coverage() -> None:
     assert (rows["coverage"]["value"], rows["coverage"]["n"]) == (0.25, 4)
     assert (rows["recall"]["value"], rows["false_alarms"]["value"]) == (0.0, 0.0)
     assert "ece" not in rows
+
+
+def test_what_is_rightly_said_of_another_claim_is_no_false_alarm() -> None:
+    some = [judgement(True, 0.9, "synthetic", score=0.9), judgement(False, 0.8, "manipulated", claim="manipulated")]
+    some += [judgement(False, 0.3)]
+    assert by_name(rows_of("a/b", some))["false_alarms"]["value"] == 0.5
+    of_one_claim = [replace(each, picture=replace(each.picture, claim="synthetic")) for each in some]
+    rows = by_name(rows_of("a/b", of_one_claim))
+    assert rows["false_alarms"]["value"] == 0.0
+    assert (rows["auc"]["value"], rows["auc"]["n"]) == (1.0, 2)
 
 
 def test_a_set_without_positives_has_false_alarms_and_coverage_only() -> None:
