@@ -55,7 +55,7 @@ class SyntheticImage(Analyzer[View]):
         weights=(
             Weights(
                 name=WEIGHTS,
-                sha256="2341a384e3e02de2b4e7bf86689659e4b5eb5603103ff4075ce1fa0b17c59e17",
+                sha256="c9b0682e3ea97790cad1eac8bc576e84e1f0ac1ed59a00589110b58327f3e361",
                 size=2620500,
                 source="training/ in this analyzer's folder",
                 licence="Apache-2.0",
