@@ -16,17 +16,19 @@ _INTERCEPT = -3.883
 
 _BLOCK = 8
 _FAINT = 0.6  # levels
+_QUIET = 0.5
 _DOUBT = 6.0
 
 
 def likelihood(copy: Copy) -> float:
     """The fitted logit that a pair is a copy: 0 where copies and things that look alike are as frequent.
 
-    JPEG leaves few different patterns in smooth parts, and they come again at whole blocks' distance: such a shift,
-    and detail that is hardly there, are doubted. A copy lies so by chance once in 64 times.
+    JPEG leaves few different patterns in smooth parts, which are equal to the bit wherever they come again, mostly at
+    whole blocks' distance: where there is hardly any detail, nothing counts, and such a shift is doubted (a copy lies
+    so by chance once in 64 times). Nor does what is alike in its edges only, such as a frame.
     """
-    doubts = int(_by_whole_blocks(copy)) + int(copy.loud < _FAINT)
-    return float(features(copy) @ _COEFFICIENTS) + _INTERCEPT - _DOUBT * doubts
+    fitted = float(features(copy) @ _COEFFICIENTS) + _INTERCEPT - _DOUBT * _by_whole_blocks(copy)
+    return min(fitted, -_DOUBT) if copy.loud < _FAINT or copy.quiet < _QUIET else fitted
 
 
 def _by_whole_blocks(copy: Copy) -> bool:
