@@ -10,7 +10,7 @@ from assay.inference.analyzers.splicing.copies.verification import Copy
 FEATURES = 6
 
 _FLOOR = 1e-3
-# In the order of `features`; `python -m assay.inference.analyzers.splicing.training copies` fits them.
+# In the order of `features`; fitted as README.md says.
 _COEFFICIENTS = np.array([0.889, 2.811, 0.974, -1.362, -5.135, -1.476])
 _INTERCEPT = -3.883
 
