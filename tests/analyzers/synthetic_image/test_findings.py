@@ -1,6 +1,7 @@
 """Through the analyzer, as the engine goes: prepare, infer, explain."""
 
 from io import BytesIO
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 
 from assay.inference.analyzers.synthetic_image import SyntheticImage, SyntheticImageSettings
 from assay.inference.analyzers.synthetic_image.calibration import calibration
-from assay.inference.analyzers.synthetic_image.conclusion import Measured, conclude
+from assay.inference.analyzers.synthetic_image.conclusion import FEWEST, Measured, conclude
 from assay.inference.analyzers.synthetic_image.looking import JUDGED, SHOWN, PictureTooSmallError, look
 from assay.sdk import INCONCLUSIVE, NO_FINDINGS, Media
 
@@ -91,7 +92,7 @@ def test_thresholds_part_the_labels(above_the_least: float) -> None:
     band = by.band(detail)
 
     def label(log_odds: float) -> str:
-        return conclude(Measured((512, 512), ((0, 0),), (log_odds,), detail)).label
+        return conclude(Measured((512, 512), ((0, 0),) * FEWEST, (log_odds,) * FEWEST, detail)).label
 
     assert by.clear_to[band] < by.synthetic_from[band]
     assert label(by.synthetic_from[band] + 0.01) == "synthetic"
@@ -104,6 +105,23 @@ def test_what_is_too_smooth_is_never_accused() -> None:
     finding = conclude(Measured((512, 512), ((0, 0),), (max(by.synthetic_from) + 5,), by.least_detail - 0.1))
     assert finding.label == INCONCLUSIVE
     assert finding.details["raw_score"] > 0.5
+
+
+def test_what_has_few_squares_is_never_accused() -> None:
+    by = calibration()
+    odds = (max(by.synthetic_from) + 5,)
+    few, enough = (
+        conclude(Measured((200, 200), ((0, 0),) * count, odds * count, by.least_detail + 1))
+        for count in (FEWEST - 1, FEWEST)
+    )
+    assert (few.label, few.score, enough.label) == (INCONCLUSIVE, None, "synthetic")
+
+
+def test_squares_overlap_by_half_at_most(prepare: Prepare) -> None:
+    places = prepare(encoded(photo(4, 320, 320), "PNG")).places
+    assert len(places) >= FEWEST
+    for (left, top), (other_left, other_top) in combinations(places, 2):
+        assert max(abs(left - other_left), abs(top - other_top)) >= 64
 
 
 def test_few_photos_score_as_high_as_what_is_called_synthetic() -> None:

@@ -9,6 +9,9 @@ from assay.inference.analyzers.synthetic_image.crops import SIDE
 from assay.inference.analyzers.synthetic_image.labels import CLAIM, SYNTHETIC
 from assay.sdk import INCONCLUSIVE, NO_FINDINGS, Evidence, Finding
 
+FEWEST = 6
+"""With fewer squares their mean varies more than in the pictures that the thresholds were set on: no accusation."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -47,6 +50,10 @@ def conclude(measured: Measured, by: Calibration | None = None) -> Finding:
             details,
         )
     band = by.band(measured.detail)
+    if log_odds >= by.synthetic_from[band] and len(measured.log_odds) < FEWEST:
+        return _silent(
+            "It looks generated, but the picture is too small, or has too little detail, to be sure.", details
+        )
     if log_odds >= by.synthetic_from[band]:
         return _synthetic(measured, probability, by.p_value(log_odds), details)
     if log_odds <= by.clear_to[band]:

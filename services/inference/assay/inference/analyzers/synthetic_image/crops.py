@@ -37,16 +37,17 @@ def _details(band: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(detail * (free > 0.6), dtype=np.float32)
 
 
-def choose(luma: NDArray[np.uint8], count: int, side: int = SIDE) -> list[tuple[int, int]]:
-    """(top, left) of up to `count` squares, most detailed first, overlapping by at most half a side.
+def choose(luma: NDArray[np.uint8], count: int, *, apart: int = SIDE // 2) -> list[tuple[int, int]]:
+    """(top, left) of up to `count` squares, most detailed first.
 
-    A picture smaller than a square in one direction has none. Deterministic.
+    apart: two of them lie at least so many pixels apart, across or down. A picture smaller than a square in one
+    direction has none. Deterministic.
     """
     height, width = luma.shape
-    if height < side or width < side:
+    if height < SIDE or width < SIDE:
         return []
     detail = detail_map(luma)
-    span = side // _CELL
+    span = SIDE // _CELL
     sums = np.lib.stride_tricks.sliding_window_view(detail, (span, span)).mean(axis=(2, 3)).copy()
     chosen: list[tuple[int, int]] = []
     while len(chosen) < count and np.isfinite(sums).any():
@@ -54,6 +55,6 @@ def choose(luma: NDArray[np.uint8], count: int, side: int = SIDE) -> list[tuple[
         if not np.isfinite(sums[row, column]):
             break
         chosen.append((int(row) * _CELL, int(column) * _CELL))
-        near = span // 2
+        near = apart // _CELL - 1
         sums[max(0, row - near) : row + near + 1, max(0, column - near) : column + near + 1] = -np.inf
     return chosen

@@ -1,8 +1,7 @@
 """One entry for every step: `python -m assay.inference.analyzers.synthetic_image.training STEP [options]`.
 
-In order: list, build (train 0; train 1 with at most 450 pictures of a source; calibrate 0), leak, train, measure,
-calibrate, leave-out. Each needs what the ones before it wrote. The fetched repositories lie in the folder that
-ASSAY_TRAINING_DATA names.
+In order: list, build (README.md says which passes), leak, train, measure, calibrate, leave-out. Each needs what those
+before it wrote. The fetched repositories lie in the folder that ASSAY_TRAINING_DATA names.
 """
 
 import argparse
@@ -24,7 +23,7 @@ def main() -> None:
     elif arguments.step == "build":
         from assay.inference.analyzers.synthetic_image.training.building import build
 
-        build(arguments.folder, arguments.split, arguments.number, arguments.most, tuple(arguments.only))
+        build(arguments.folder, arguments.split, arguments.number, arguments.most, arguments.only, arguments.without)
     elif arguments.step == "leak":
         from assay.inference.analyzers.synthetic_image.training.leak import leak
 
@@ -58,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--number", type=int, required=True, help="another number draws other ways; odd ones are mild")
     build.add_argument("--most", type=int, default=10_000, help="pictures of a source at most")
     build.add_argument("--only", nargs="*", default=(), help="names of sources; all if not given")
+    build.add_argument("--without", nargs="*", default=(), help="names of sources left out")
     leak = steps.add_parser("leak", help="show that size and compression alone tell nothing")
     train = steps.add_parser("train", help="train the network")
     leave_out = steps.add_parser("leave-out", help="train without one group after another, and measure on it")

@@ -3,6 +3,7 @@
 import csv
 import io
 import zlib
+from collections.abc import Collection
 from dataclasses import asdict, fields
 from itertools import groupby
 from pathlib import Path
@@ -28,17 +29,24 @@ from assay.inference.analyzers.synthetic_image.training.sources import SOURCES, 
 COLUMNS = ("sha256", "source", "group", "generator", "synthetic", *(field.name for field in fields(Passed)))
 CROPS_A_PICTURE = 2
 _LONGEST = (400, 1600)
+_APART = 96
 
 
-def build(folder: Path, split: str, number: int, most: int, only: tuple[str, ...] = ()) -> None:
+def build(folder: Path, split: str, number: int, most: int, only: Collection[str], without: Collection[str]) -> None:
     """Write the crops of one pass over a split, of at most so many pictures of a source.
 
-    Another number draws other ways through the chain; odd ones are mild. only: names of sources; none: all.
+    Another number draws other ways through the chain; odd ones are mild. only, without: names of sources; an empty
+    `only` means all.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sources = {source.name: source for source in SOURCES}
     listed = first_of_each(
-        [one for one in read_list() if one.split == split and (not only or one.source in only)], most
+        [
+            one
+            for one in read_list()
+            if one.split == split and (not only or one.source in only) and one.source not in without
+        ],
+        most,
     )
     crops: list[NDArray[np.uint8]] = []
     with (folder / f"crops-{split}-{number}.csv").open("w", newline="") as stream:
@@ -79,7 +87,7 @@ def crops_of(content: bytes, source: Source, rng: Generator, *, mild: bool) -> l
     left, top = (int(rng.integers(min(8, room + 1))) for room in (image.width - SIDE, image.height - SIDE))
     pixels = np.asarray(image)[top:, left:]
     luma = np.asarray(image.convert("L"))[top:, left:]
-    places = choose(luma, 2 * CROPS_A_PICTURE)
+    places = choose(luma, 2 * CROPS_A_PICTURE, apart=_APART)
     rng.shuffle(places)
     return [(pixels[y : y + SIDE, x : x + SIDE].copy(), passed) for y, x in places[:CROPS_A_PICTURE]]
 

@@ -62,10 +62,10 @@ def pass_through(image: Image.Image, rng: Generator, *, smallest: int, mild: boo
     scale, noise, blur, webp, jpeg, screenshot = 1.0, 0.0, 0.0, 0, 0, 0
     if mild and rng.random() < 0.4:
         return image, Passed(image.width, image.height, scale, jpeg, webp, screenshot, noise, blur)
-    often, worst, shrunk = (0.4, 72, 0.7) if mild else (1.0, 50, 0.45)
+    often, worst, shrunk, enlarged = (0.4, 72, 0.7, 1.4) if mild else (1.0, 50, 0.45, 1.5)
     if rng.random() < 0.45 * often:
         low = max(shrunk, smallest / min(image.size))
-        scale = float(np.exp(rng.uniform(np.log(min(low, 1.0)), np.log(1.4))))
+        scale = float(np.exp(rng.uniform(np.log(min(low, 1.0)), np.log(enlarged))))
         image = _scaled(image, scale, rng)
     if rng.random() < 0.12 * often:
         blur = float(rng.uniform(0.2, 0.9))

@@ -338,7 +338,7 @@ SOURCES = (
     Source(
         "cameras",
         "drewnoakes/metadata-extractor-images",
-        r"^jpg/(?!Sony Cybershot|Canon PowerShot S40|Canon EOS 30D|Nikon D70)[^/]+" + _P,
+        r"^jpg/(?!Sony Cybershot \([1-6]\)|Canon PowerShot S40 \(|Canon EOS 30D|Nikon D70\.)[^/]+" + _P,
         False,
         "camera",
         "drewnoakes",
