@@ -30,7 +30,7 @@ def row(
     name: `<analyzer>/<set>/<figure>`.  interval: 95 %.  baseline: what a reference gives on the same data; `ratio` is
     value over baseline.  aim: see `figures.DIRECTIONS` for whether at least or at most.
     """
-    ratio = round(value / baseline, 4) if value is not None and baseline else None
+    ratio = round(value / baseline, 4) if value is not None and baseline and baseline > 0 else None
     return {
         "name": name,
         "value": _rounded(value),
