@@ -17,6 +17,7 @@ SHOWN = 32
 
 _WHOLE_PIXELS = 16_000_000
 _THUMBNAIL = 640
+_APART = 96
 
 Pixels = NDArray[np.uint8]
 
@@ -52,9 +53,15 @@ def look(media: Media, max_pixels: int) -> View:
     return _large(picture) if width * height > _WHOLE_PIXELS else _small(picture)
 
 
+def _places(luma: Pixels) -> list[tuple[int, int]]:
+    """Spread over the picture; closer together where that leaves too few."""
+    spread = choose(luma, SHOWN, apart=_APART)
+    return spread if len(spread) >= JUDGED else choose(luma, SHOWN)
+
+
 def _small(picture: Picture) -> View:
     pixels = picture.rgb()
-    places = choose(np.ascontiguousarray(pixels[..., 1]), SHOWN)
+    places = _places(np.ascontiguousarray(pixels[..., 1]))
     parts = [pixels[top : top + SIDE, left : left + SIDE] for top, left in places]
     return _view(picture, parts, places, pixels[:: _step(picture), :: _step(picture)])
 
@@ -62,7 +69,7 @@ def _small(picture: Picture) -> View:
 def _large(picture: Picture) -> View:
     """Two decodings, none of which keeps the whole picture in three colours."""
     luma = picture.luma()
-    places = choose(luma, SHOWN)
+    places = _places(luma)
     gray = luma[:: _step(picture), :: _step(picture)].copy()
     del luma
     parts = picture.parts([(left, top, SIDE, SIDE) for top, left in places]) if places else []

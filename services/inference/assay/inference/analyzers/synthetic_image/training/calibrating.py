@@ -23,7 +23,7 @@ from assay.inference.analyzers.synthetic_image.training.measures import auc, rec
 from assay.inference.analyzers.synthetic_image.training.variants import CLEAN, VARIANTS
 from assay.sdk import AnalyzerError, Media
 
-FALSE_ALARMS = 0.0065
+FALSE_ALARMS = 0.004
 """Share of real photos of the calibration above which pictures are called synthetic: room below the 1 % promised."""
 CLEAR = 0.55
 """Share of real photos that nothing is found in."""
