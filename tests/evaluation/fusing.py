@@ -1,10 +1,9 @@
 """Is the report better than the best single analyzer? Chosen on one half of the pictures, measured on the other.
 
-The score of a report is what it says of its most important claim; where it has none, 0.5: nothing is known. The single
+What a report says of a set's claim is its score of that claim; where it has none, 0.5: nothing is known. The single
 analyzers are read in the same way, and the best one is chosen on the first half. `auc_gain` is the fused AUC minus
 that one's, on the second half; `auc_gain_over_raw` compares with the best raw score, which speaks up even where its
-analyzer abstains and which no report ever shows. `auc_gain_of_claim` is of a report made of the verdicts on the set's
-claim alone: where it is better than `auc_gain`, verdicts on other claims are in the way.
+analyzer abstains and which no report ever shows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,23 +29,30 @@ Reading = Callable[[Judgement], float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """A picture with what each analyzer said, and the report of it; `of_claim` rests on one claim's verdicts alone."""
+    """A picture with what each analyzer said, and the report of it, read for one claim; None: for its own."""
 
     judgements: Mapping[str, Judgement]
     report: Report
-    of_claim: Report
+    claim: str | None
+
+    @property
+    def score(self) -> float | None:
+        """What the report says of the claim."""
+        if self.claim is None:
+            return self.report.score
+        return next((each.score for each in self.report.claims if each.claim == self.claim), None)
 
     @property
     def reported(self) -> Judgement:
         """The report, as if it were an analyzer's verdict; its raw score is there for every picture."""
         verdict = Verdict(
             label=self.report.label,
-            claim=self.report.claim or "manipulated",
-            score=self.report.score,
+            claim=self.claim or self.report.claim or "manipulated",
+            score=self.score,
             confidence=self.report.confidence,
         )
         picture = next(iter(self.judgements.values())).picture
-        return Judgement(picture, verdict, published(self.report.score), None, 0.0)
+        return Judgement(picture, verdict, published(self.score), None, 0.0)
 
 
 def published(score: float | None) -> float:
@@ -69,8 +75,7 @@ def cases(judged: Mapping[str, Judged], of: LabelledSet) -> list[Case]:
     for each in zip(*columns.values(), strict=True):
         judgements = dict(zip(columns, each, strict=True))
         outcomes = [Outcome(analyzer, said.verdict, said.error) for analyzer, said in judgements.items()]
-        on_claim = [each for each in outcomes if each.verdict is not None and each.verdict.claim == of.claim]
-        found.append(Case(judgements, fuse(outcomes), fuse(on_claim)))
+        found.append(Case(judgements, fuse(outcomes), of.claim))
     return found
 
 
@@ -110,13 +115,8 @@ def _compared(
 ) -> list[Row]:
     name = f"{NAME}/{of.name}"
     rows = rows_of(name, [case.reported for case in reported])
-    whole = np.array([published(case.report.score) for case in reported])
-    of_claim = np.array([published(case.of_claim.score) for case in reported])
-    for figure, ours, reading in (
-        ("auc_gain", whole, _by_score),
-        ("auc_gain_of_claim", of_claim, _by_score),
-        ("auc_gain_over_raw", whole, _by_raw_score),
-    ):
+    ours = np.array([published(case.score) for case in reported])
+    for figure, reading in (("auc_gain", _by_score), ("auc_gain_over_raw", _by_raw_score)):
         best = max(candidates, key=lambda analyzer: _area(chosen, _scores(chosen, analyzer, reading)))
         theirs = _scores(reported, best, reading)
         interval = _of_difference(reported, ours, theirs, seed=f"{name}/{figure}")

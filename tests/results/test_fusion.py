@@ -51,6 +51,23 @@ def test_one_finding_is_the_report() -> None:
     assert report.summary == "This file was very probably manipulated (jpeg-forensics): jpeg-forensics saw manipulated."
 
 
+def test_each_claim_has_its_own_score() -> None:
+    report = fuse(
+        [
+            said("a", "no_findings", "manipulated", 0.4, 1.0),
+            said("b", "no_findings", "synthetic", 0.1, 1.0),
+            said("c", "inconclusive", "synthetic", None, 0.0),
+            said("d", "not_applicable", "speech", None, 0.0),
+        ]
+    )
+    assert [(each.claim, each.label, each.score) for each in report.claims] == [
+        ("manipulated", "no_findings", pytest.approx(0.4)),
+        ("speech", "not_applicable", None),
+        ("synthetic", "no_findings", pytest.approx(0.1)),
+    ]
+    assert (report.label, report.claim) == ("no_findings", "manipulated"), "the highest speaks for all"
+
+
 def test_order_changes_nothing() -> None:
     outcomes = [
         said("a-one", "manipulated", "manipulated", 0.9),

@@ -149,6 +149,9 @@ def report(run: Json) -> list[Text]:
     claim = f" that it is {told['claim']}" if told.get("claim") else ""
     first.append(f"  score {number(told['score'])}{claim}  confidence {number(told['confidence'])}", style="default")
     lines = [first, Text(told["summary"])]
+    if len(claims := told.get("claims") or ()) > 1:
+        each_says = (f"{each['claim']} {number(each['score'])} ({each['label'].replace('_', ' ')})" for each in claims)
+        lines.append(Text(f"  by claim: {', '.join(each_says)}", style="dim"))
     for evidence in told["evidence"][:EVIDENCE_SHOWN]:
         where = evidence.get("where") or {}
         source = ", in ".join(where[name] for name in ("analyzer", "derived_file_id") if where.get(name))

@@ -19,7 +19,7 @@ from assay.contracts.dead_letters import DeadLetter
 from assay.contracts.files import FileDeleted, FileDerived, FileUploaded, RunRequested
 from assay.contracts.registry import EVENTS
 from assay.contracts.runs import RunCompleted
-from assay.contracts.verdicts import Artifact, Evidence, MissingAnalysis, Report, Verdict
+from assay.contracts.verdicts import Artifact, ClaimScore, Evidence, MissingAnalysis, Report, Verdict
 
 __all__ = [
     "EVENTS",
@@ -32,6 +32,7 @@ __all__ = [
     "AnalyzerRegistered",
     "Artifact",
     "Body",
+    "ClaimScore",
     "DeadLetter",
     "Event",
     "Evidence",

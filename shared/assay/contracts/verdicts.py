@@ -80,6 +80,15 @@ class MissingAnalysis(Body):
     )
 
 
+class ClaimScore(Body):
+    """What all verdicts on one claim say together."""
+
+    claim: str = Field(examples=["synthetic"])
+    label: str = Field(examples=["no_findings"])
+    score: float | None = Field(default=None, ge=0, le=1, description="Null where no analyzer could tell")
+    confidence: float = Field(ge=0, le=1)
+
+
 class Report(Body):
     """A run's fused conclusion. It is never changed: later news is a new run."""
 
@@ -87,6 +96,11 @@ class Report(Body):
     claim: str | None = Field(default=None, description="The claim that the score is about; null without a score")
     score: float | None = Field(default=None, ge=0, le=1)
     confidence: float = Field(ge=0, le=1)
+    claims: tuple[ClaimScore, ...] = Field(
+        default=(),
+        description="Each claim that a verdict was about, by name. The label, claim and score beside them are those of "
+        "the one that matters most, or of a file found inside",
+    )
     summary: str = Field(description="The conclusion and its reason, in sentences for a person")
     evidence: tuple[Evidence, ...] = Field(
         default=(), description="The strongest evidence first; `analyzer` in `where`"

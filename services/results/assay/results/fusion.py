@@ -22,7 +22,8 @@ the score; the contradiction is said and takes a quarter of the confidence.
 `inconclusive` where the agreement is under 0.4, where a media label has a score under 0.5, and for `authentic` without
 evidence of weight 4 or more. The report takes the conclusion that matters most: a finding, before a proof of
 authenticity, before an analyzer's own label without a score of 0.5 or more (`ham`, `transcribed`), before
-`no_findings`, before `inconclusive`; of several findings the one with the highest score. All are said in the summary.
+`no_findings`, before `inconclusive`; of several findings the one with the highest score. All are said in the summary,
+and `claims` has the score of each: where nothing was found, one number cannot speak for several questions.
 
 `authentic` stands against a weak finding, which then is mentioned; against a strong one (score 0.9 and confidence 0.5,
 or more) the report is `inconclusive` and says both.
@@ -44,7 +45,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from assay.contracts import Evidence, MissingAnalysis, Report, Verdict
+from assay.contracts import ClaimScore, Evidence, MissingAnalysis, Report, Verdict
 from assay.contracts.verdicts import INCONCLUSIVE, NO_FINDINGS, NOT_APPLICABLE
 from assay.results import wording
 from assay.results.inside import Inside, is_strong
@@ -79,8 +80,8 @@ def fuse(outcomes: Iterable[Outcome], *, inside: Inside | None = None, prior: fl
     absent = _missing(ordered, inside)
     voices = [voice(each.analyzer, each.verdict, prior) for each in ordered if each.verdict is not None]
     claims = sorted({each.verdict.claim for each in voices})
-    conclusions = [conclude(claim, [each for each in voices if each.verdict.claim == claim], prior) for claim in claims]
-    conclusions = _weigh_proof(sorted(conclusions, key=_importance))
+    by_claim = [conclude(claim, [each for each in voices if each.verdict.claim == claim], prior) for claim in claims]
+    conclusions = _weigh_proof(sorted(by_claim, key=_importance))
     best = conclusions[0] if conclusions else None
     label, claim, score, confidence = INCONCLUSIVE, None, None, 0.0
     if (raised := inside.raising(best)) is not None:
@@ -93,12 +94,22 @@ def fuse(outcomes: Iterable[Outcome], *, inside: Inside | None = None, prior: fl
     return Report(
         label=label,
         claim=claim if score is not None else None,
-        score=None if score is None else round(score, 4),
+        score=_rounded(score),
         confidence=round(confidence, 4),
+        claims=tuple(
+            ClaimScore(
+                claim=each.claim, label=each.label, score=_rounded(each.score), confidence=round(each.confidence, 4)
+            )
+            for each in by_claim
+        ),
         summary=wording.summary(conclusions, voices, absent, inside),
         evidence=_evidence(ordered, inside),
         missing=absent,
     )
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 4)
 
 
 def _importance(conclusion: Conclusion) -> tuple[int, bool, float, str]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from assay.contracts import AnalyzerManifest, Evidence, MissingAnalysis
+from assay.contracts import AnalyzerManifest, ClaimScore, Evidence, MissingAnalysis
 from assay.contracts.analyzers import ANALYZER_NAME
 
 Status = Literal["queued", "running", "analyzed", "partially_analyzed", "failed"]
@@ -76,6 +76,9 @@ class ReportView(Schema):
     claim: str | None
     score: float | None
     confidence: float
+    claims: list[ClaimScore] = Field(
+        default=[], description="Each claim that a verdict was about; empty in old reports"
+    )
     summary: str
     evidence: list[Evidence]
     missing: list[MissingAnalysis]
