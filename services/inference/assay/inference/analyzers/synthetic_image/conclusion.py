@@ -78,29 +78,25 @@ def conclude(measured: Measured, by: Calibration | None = None) -> Finding:
 
 
 def _synthetic(measured: Measured, probability: float, as_high: float, details: dict[str, object]) -> Finding:
-    strongest = sorted(zip(measured.log_odds, measured.places, strict=True), reverse=True)[:3]
-    texts = [
+    _, (left, top) = max(zip(measured.log_odds, measured.places, strict=True))
+    texts = (
         Evidence(
             text="Noise and the relations of neighbouring pixels are those of generated pictures; "
             f"{_percent(as_high)} of the real photos that this was tried on look as synthetic.",
             weight=1.0,
-        )
-    ]
-    texts += [
+        ),
         Evidence(
-            text="One of the parts that look most like a generator's.",
+            text="This part looks most like a generator's; the heat map shows all.",
             weight=0.5,
             where={"box": [left, top, SIDE, SIDE]},
-        )
-        for score, (left, top) in strongest
-        if score > 0
-    ]
+        ),
+    )
     return Finding(
         label=SYNTHETIC,
         claim=CLAIM,
         score=probability,
         confidence=0.7,
-        evidence=tuple(texts),
+        evidence=texts,
         details=details,
     )
 
