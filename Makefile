@@ -13,7 +13,7 @@ up: environment  ## Set up and run everything; prints the address when ready; Ct
 	@$(BIN)/assay up
 
 test: environment  ## Run all tests on real Kafka, S3 and PostgreSQL (ARGS="tests/embedded -k ports" for some)
-	@$(BIN)/pytest $(or $(ARGS),--numprocesses 2 --no-loadscope-reorder)
+	@$(BIN)/pytest $(or $(ARGS),--numprocesses 3 --no-loadscope-reorder)
 
 proofs: environment  ## Run the tests that are too slow for every run: kills between all steps, large transfers
 	@$(BIN)/pytest -m proof --timeout 600 $(ARGS)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from threading import Thread
 
 import httpx
@@ -52,10 +53,12 @@ def test_a_killed_notify_is_restarted_and_a_reader_goes_on(product: Product) -> 
     _wait(lambda: any(each.event == TERMINAL[-1] and each.data["file_id"] == first for each in seen))
 
     for process in psutil.Process(product.process.pid).children(recursive=True):
-        if "assay.notify.main" in " ".join(process.cmdline()):
-            process.kill()
+        with suppress(psutil.NoSuchProcess):  # children of workers come and go
+            if "assay.notify.main" in " ".join(process.cmdline()):
+                process.kill()
     reader.join(20)
-    second = product.submit(SAMPLES / "ai-signed.jpg")["file_id"]
+    accepted = product.submit(SAMPLES / "ai-signed.jpg")
+    second = accepted["file_id"]
     _wait(lambda: product.client().get("/readyz").status_code == 200)
 
     later: list[Message] = []
@@ -65,7 +68,7 @@ def test_a_killed_notify_is_restarted_and_a_reader_goes_on(product: Product) -> 
             break
     ends = [_key(each)[:2] for each in later if each.data.get("file_id") == second and each.event in TERMINAL]
     assert sorted(ends, key=str) == sorted(set(ends), key=str)
-    assert len(ends) == 3
+    assert len(ends) == len(accepted["plan"]) + 1
     assert not [each for each in later if each.event in TERMINAL and each.data.get("file_id") == first]
 
 

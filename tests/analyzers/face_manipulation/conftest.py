@@ -1,5 +1,5 @@
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,12 @@ Judge = Callable[[bytes], Finding]
 
 
 @pytest.fixture(scope="session")
-def analyzer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaceManipulation]:
+def analyzer(tmp_path_factory: pytest.TempPathFactory) -> FaceManipulation:
     """With made weights, on the CPU."""
     analyzer = made_analyzer(tmp_path_factory.mktemp("weights"))
     with gradients_off():
         analyzer.load("cpu")
-        yield analyzer
+    return analyzer
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """From bytes to findings and drawings, with made weights."""
 
 import json
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -22,12 +21,12 @@ ONE = with_face(photo(1), 100, 60, 96)
 
 
 @pytest.fixture(scope="module")
-def accusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaceManipulation]:
+def accusing(tmp_path_factory: pytest.TempPathFactory) -> FaceManipulation:
     """Its MesoNets take every face for a fake."""
     analyzer = made_analyzer(tmp_path_factory.mktemp("accusing"), accusing=True)
     with gradients_off():
         analyzer.load("cpu")
-        yield analyzer
+    return analyzer
 
 
 def boxes(finding: Finding) -> list[tuple[int, int, int, int]]:

@@ -176,7 +176,11 @@ async def test_what_expires_is_swept(tus: Tus, owner: Owner, storage: Storage) -
         return (await tus.request("HEAD", upload)).status_code == 410
 
     await eventually(is_gone)
-    assert storage.keys() == before
+
+    async def is_cleared() -> bool:
+        return storage.keys() == before
+
+    await eventually(is_cleared)
     await storage.database.execute("UPDATE uploads SET expires_at = now() WHERE owner_id = $1", owner.owner_id)
 
     async def is_forgotten() -> bool:
