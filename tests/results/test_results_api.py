@@ -69,7 +69,9 @@ async def test_the_object_has_exactly_the_names_of_the_design(client: Client, st
         "label", "score", "confidence", "claim", "evidence", "artifacts", "artifacts_follow", "details",
         "weights_sha256", "reused_from",
     }  # fmt: skip
-    assert set(body["run"]["report"]) == {"label", "claim", "score", "confidence", "summary", "evidence", "missing"}
+    assert set(body["run"]["report"]) == {
+        "label", "claim", "score", "confidence", "claims", "summary", "evidence", "missing",
+    }  # fmt: skip
     here = f"{PUBLIC_URL}/api/v1/files/{story.file_id}"
     assert body["links"] == {
         "self": here,

@@ -76,9 +76,7 @@ class ReportView(Schema):
     claim: str | None
     score: float | None
     confidence: float
-    claims: list[ClaimScore] = Field(
-        default=[], description="Each claim that a verdict was about; empty in old reports"
-    )
+    claims: list[ClaimScore] = Field(description="Each claim that a verdict was about; empty in old reports")
     summary: str
     evidence: list[Evidence]
     missing: list[MissingAnalysis]

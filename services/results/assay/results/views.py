@@ -139,6 +139,7 @@ def _report(report: Json) -> Json:
         "claim": report["claim"],
         "score": report["score"],
         "confidence": report["confidence"],
+        "claims": report.get("claims", []),  # a report of before there were any
         "summary": report["summary"],
         "evidence": report["evidence"],
         "missing": report["missing"],
