@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from analyzers.face_manipulation.conftest import Judge, Prepare
+from analyzers.conftest import Judge, Prepare
 from analyzers.face_manipulation.made import made_analyzer, photo, png, with_face
 from PIL import Image
 

@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 import torch
-from analyzers.jpeg_forensics.conftest import Prepare
+from analyzers.conftest import Prepare
 from analyzers.jpeg_forensics.drawn import PASTED, encoded, pasted, photo
 from PIL import Image
 

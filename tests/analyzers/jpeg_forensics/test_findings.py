@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from analyzers.jpeg_forensics.conftest import Judge
+from analyzers.conftest import Judge
 from analyzers.jpeg_forensics.drawn import PASTED, decoded, encoded, pasted, photo
 from PIL import Image
 

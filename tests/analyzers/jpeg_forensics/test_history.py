@@ -4,7 +4,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from analyzers.jpeg_forensics.conftest import Judge
+from analyzers.conftest import Judge
 from analyzers.jpeg_forensics.drawn import decoded, encoded, photo
 from PIL import Image, JpegPresets
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from analyzers.jpeg_forensics.conftest import Judge, Prepare
+from analyzers.conftest import Judge, Prepare
 from analyzers.jpeg_forensics.drawn import PASTED, encoded, pasted, photo
 from PIL import Image
 

@@ -4,7 +4,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from analyzers.jpeg_forensics.conftest import Prepare
+from analyzers.conftest import Prepare
 from analyzers.jpeg_forensics.drawn import PASTED, decoded, encoded, photo
 from PIL import Image
 

@@ -23,6 +23,23 @@ used = resource.getrusage(resource.RUSAGE_SELF)
 print("CPU", round(used.ru_utime + used.ru_stime, 2), "peak MB", used.ru_maxrss // 1024)
 """
 
+_PREPARE = """
+Path({kept!r}).write_bytes(pickle.dumps(analyzer.prepare(media), 5))
+"""
+_LOAD = """
+import torch
+from assay.sdk import packed_weights
+torch.set_num_threads(1)
+analyzer.weights = packed_weights(analyzer.manifest)
+analyzer.load("cpu")
+"""
+_JUDGE = """
+prepared = pickle.loads(Path({kept!r}).read_bytes())
+(finding,) = analyzer.infer([prepared])
+assert all(len(each.data) > 100 for each in analyzer.explain(prepared, finding))
+print({told})
+"""
+
 
 def large_jpeg(pixels: NDArray[np.uint8], height: int, **options: object) -> bytes:
     """A baseline JPEG of `height` rows, the strip repeated down to its end; only the strip is encoded.
@@ -60,3 +77,18 @@ def limited(path: Path, megabytes: int, work: str, setup: str = "") -> str:
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def examined(
+    folder: Path, strip: NDArray[np.uint8], size: tuple[int, int], megabytes: int, *, made: str, told: str
+) -> str:
+    """Prepare a picture, the strip again and again, in one limited process, judge and draw it in another.
+
+    strip: (128, 1000, 3).  size: width, in thousands, and height.  made: statements that make `analyzer`.  told: an
+    expression to print, of `prepared` and `finding`.
+    """
+    path, kept = folder / "large.jpg", folder / "prepared"
+    width, height = size
+    path.write_bytes(large_jpeg(np.tile(strip, (1, width // strip.shape[1], 1)), height, quality=85))
+    limited(path, megabytes, _PREPARE.format(kept=str(kept)), made)
+    return limited(path, megabytes, _JUDGE.format(kept=str(kept), told=told), made + _LOAD)

@@ -7,7 +7,8 @@ from io import BytesIO
 import numpy as np
 import pytest
 import torch
-from analyzers.splicing.conftest import Prepare, loaded
+from analyzers.conftest import Prepare
+from analyzers.splicing.conftest import loaded
 from analyzers.splicing.drawn import encoded, scene, with_copy
 from PIL import Image
 

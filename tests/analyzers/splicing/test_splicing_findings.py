@@ -4,7 +4,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from analyzers.splicing.conftest import Judge
+from analyzers.conftest import Judge
 from analyzers.splicing.drawn import Box, encoded, scene, share_of, tiles, with_copy, with_part
 from PIL import Image
 

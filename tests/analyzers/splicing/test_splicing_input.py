@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from analyzers.splicing.conftest import Judge, Prepare
+from analyzers.conftest import Judge, Prepare
 from analyzers.splicing.drawn import encoded, scene
 from PIL import Image
 

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from analyzers.synthetic_image.conftest import Prepare
+from analyzers.conftest import Prepare
 from analyzers.synthetic_image.drawn import encoded, photo
 from PIL import Image
 
