@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from support.topics import make_again
 
 from assay.embedded.stack import Stack
 from assay.notify.domain import Audience
@@ -18,7 +18,7 @@ from assay.notify.replay import Replay
 from assay.notify.ring import Ring
 from assay.notify.settings import ReplaySettings, RingSettings
 from assay.notify.tailer import Tailer
-from assay.shared.kafka import Publisher, connection, ensure_topics
+from assay.shared.kafka import Publisher, ensure_topics
 from assay.shared.settings import KafkaSettings
 from notify.playing import PlayedFile
 
@@ -99,17 +99,7 @@ async def test_it_outlives_the_broker_and_notices_topics_made_anew(own_stack: St
         assert reader.end is None
 
         layout = ring.layout
-        admin = AIOKafkaAdminClient(**connection(kafka))
-        await admin.start()
-        await admin.delete_topics([topic.name for topic in TOPICS])
-        await admin.close()
-        async with asyncio.timeout(LIMIT_S):
-            while True:
-                try:
-                    await ensure_topics(kafka, TOPICS)
-                    break
-                except (KeyError, RuntimeError):  # the deletion is under way
-                    await asyncio.sleep(0.1)
+        await make_again(kafka, TOPICS)
         # As a new stream does that is told of other ids.
         tailer.doubt()
         await _until(lambda: ring.layout != layout)

@@ -1,14 +1,13 @@
 """Topic ids, asked from the real broker."""
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import UnknownTopicOrPartitionError
 from support.stacks import RunningParts
-from support.topics import kafka_settings
+from support.topics import kafka_settings, make_again
 
 from assay.contracts.topics import Topic
 from assay.shared.ids import new_id
-from assay.shared.kafka import connection, ensure_topics
+from assay.shared.kafka import ensure_topics
 from assay.shared.topic_ids import topic_ids
 
 
@@ -21,13 +20,7 @@ async def test_a_topic_made_again_has_another_id(stack: RunningParts) -> None:
     assert set(first) == {one, two}
     assert first[one] != first[two]
     assert await topic_ids(settings, [one, two]) == first
-    admin = AIOKafkaAdminClient(**connection(settings))
-    await admin.start()
-    try:
-        await admin.delete_topics([one])
-        await ensure_topics(settings, topics)
-    finally:
-        await admin.close()
+    await make_again(settings, topics[:1])
     again = await topic_ids(settings, [one, two])
     assert again[one] != first[one]
     assert again[two] == first[two]

@@ -1,7 +1,7 @@
 """Reading topics as any Kafka client would."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from pydantic import SecretStr
 
-from assay.shared.kafka import connection
+from assay.contracts.topics import Topic
+from assay.shared.kafka import connection, ensure_topics
 from assay.shared.settings import KafkaSettings
 
 Received = ConsumerRecord[bytes, bytes | None]
@@ -24,6 +25,23 @@ def kafka_settings(environment: dict[str, str]) -> KafkaSettings:
     if "sasl_password" in values:
         values["sasl_password"] = SecretStr(values["sasl_password"])
     return KafkaSettings(**values)
+
+
+async def make_again(kafka: KafkaSettings, topics: Sequence[Topic]) -> None:
+    """Delete topics and make them anew, once the broker has forgotten the old ones."""
+    names = {topic.name for topic in topics}
+    admin = AIOKafkaAdminClient(**connection(kafka))
+    await admin.start()
+    try:
+        await admin.delete_topics(list(names))
+        async with asyncio.timeout(20):
+            there = names
+            while there:
+                await asyncio.sleep(0.05)
+                there = names & set(await admin.list_topics())
+    finally:
+        await admin.close()
+    await ensure_topics(kafka, topics)
 
 
 class TopicReader:

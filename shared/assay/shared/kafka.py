@@ -30,6 +30,8 @@ AnyHeaders = Sequence[tuple[str, bytes | None]]
 KafkaRecord = tuple[bytes, bytes | None, AnyHeaders]
 """Key, value and headers."""
 STOP_TIMEOUT_S = 3.0
+VISIBLE_TIMEOUT_S = 20.0
+VISIBLE_POLL_S = 0.05
 
 _PARTITIONER = DefaultPartitioner()
 
@@ -82,12 +84,20 @@ def build_broker(settings: KafkaSettings, *, client_id: str) -> KafkaBroker:
     )
 
 
+async def _partition_counts(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> dict[str, int]:
+    """How many partitions a broker knows of each topic; 0 of one that it has not heard of."""
+    described = {each["topic"]: each for each in await admin.describe_topics([topic.name for topic in topics])}
+    return {topic.name: len(described[topic.name]["partitions"]) for topic in topics}
+
+
 async def ensure_topics(settings: KafkaSettings, topics: Sequence[Topic] = ALL) -> None:
     """Make the topics that are not there yet, and give older ones the settings that they lack.
 
-    Safe when several services start at once.
+    Safe when several services start at once. Returns when a broker tells the partitions of all of them: the
+    controller answers before the brokers have heard of what it made.
 
     Raises RuntimeError where an existing topic has another number of partitions: keys would change places.
+    TimeoutError where no broker has heard of one after 20 s.
     """
     admin = AIOKafkaAdminClient(**connection(settings), client_id="assay-topics")
     await admin.start()
@@ -104,11 +114,16 @@ async def ensure_topics(settings: KafkaSettings, topics: Sequence[Topic] = ALL) 
                 error = for_code(code)
                 if code and error is not TopicAlreadyExistsError:
                     raise RuntimeError(f"topic {name} cannot be made: {error.__name__}")
-        described = {each["topic"]: each for each in await admin.describe_topics([topic.name for topic in topics])}
+        async with asyncio.timeout(VISIBLE_TIMEOUT_S):
+            found = await _partition_counts(admin, topics)
+            while not all(found.values()):
+                await asyncio.sleep(VISIBLE_POLL_S)
+                found = await _partition_counts(admin, topics)
         for topic in topics:
-            found = len(described[topic.name]["partitions"])
-            if found not in (0, topic.partitions):
-                raise RuntimeError(f"topic {topic.name} has {found} partitions, {topic.partitions} are needed")
+            if found[topic.name] != topic.partitions:
+                raise RuntimeError(
+                    f"topic {topic.name} has {found[topic.name]} partitions, {topic.partitions} are needed"
+                )
     finally:
         await admin.close()
     older = [topic for topic in topics if topic.name in existing and topic.config]
