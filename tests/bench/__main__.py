@@ -26,6 +26,7 @@ from bench.queues import latency, throughput, throughput_heavy
 from bench.results import results_persist
 from bench.rows import Row, keep, show
 from bench.scale import Scale
+from bench.synthetic import SYNTHETIC, synthetic_image
 from bench.uploads import UPLOADS, uploads
 from bench.workplace import HOME, Workplace, workplace
 
@@ -38,6 +39,7 @@ MEASURES: dict[tuple[str, ...], Measure] = {
     ("engine_efficiency",): engine_efficiency,
     ("engine_efficiency_light",): engine_efficiency_light,
     ("engine_batching_gain",): engine_batching_gain,
+    SYNTHETIC: synthetic_image,
     OVERHEAD: overhead,
     ("interactive_under_backfill",): interactive_under_backfill,
     UPLOADS: uploads,

@@ -9,8 +9,10 @@ Prints the seconds.
 
 import json
 import math
+import pickle
 import sys
 import time
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,35 +21,36 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from assay.sdk import Media, NoSettings
-from bench.analyzers import KINDS, PictureAnalyzer, Pixels
+from assay.sdk import Analyzer, Finding, Media
+from bench.analyzers import PictureAnalyzer, Pixels
 from bench.job import Storage, as_file
+from bench.shipped import made
 
 WARM = 2
 
 
-class Files(Dataset[Pixels]):
+class Files(Dataset[Any]):
     """Decodes on access."""
 
-    def __init__(self, analyzer: PictureAnalyzer, listed: list[str]) -> None:
+    def __init__(self, analyzer: Analyzer[Any], listed: list[str]) -> None:
         self._analyzer = analyzer
         self._listed = listed
 
     def __len__(self) -> int:
         return len(self._listed)
 
-    def __getitem__(self, index: int) -> Pixels:
+    def __getitem__(self, index: int) -> Any:
         path = Path(self._listed[index])
         if path.is_absolute():
             return self._prepared(path)
         return self._prepared_from_storage(str(path))
 
-    def _prepared_from_storage(self, key: str) -> Pixels:
+    def _prepared_from_storage(self, key: str) -> Any:
         storage, client = connected()
         with as_file(client.get_object(Bucket=storage.bucket, Key=key)["Body"].read()) as path:
             return self._prepared(path)
 
-    def _prepared(self, path: Path) -> Pixels:
+    def _prepared(self, path: Path) -> Any:
         return self._analyzer.prepare(Media(path, "image/jpeg", path.stat().st_size, ""))
 
 
@@ -63,11 +66,35 @@ def stacked(items: list[Pixels]) -> torch.Tensor:
     return torch.from_numpy(np.stack(items))
 
 
+Packed = tuple[bytes, list[torch.Tensor]]
+
+
+def packed(items: list[Any]) -> Packed:
+    """Whatever an analyzer prepares: its arrays go through shared memory as tensors do, the rest is pickled."""
+    buffers: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(items, protocol=5, buffer_callback=buffers.append)
+    return head, [torch.from_numpy(np.array(each.raw())) for each in buffers]
+
+
+def unpacked(batch: Packed) -> list[Any]:
+    """The items, their arrays where they lie."""
+    head, buffers = batch
+    items: list[Any] = pickle.loads(head, buffers=[each.numpy() for each in buffers])  # noqa: S301 - our own
+    return items
+
+
+def _ways(analyzer: Analyzer[Any]) -> tuple[Callable[[list[Any]], Any], Callable[[Any], Sequence[Finding]]]:
+    """How a batch comes from the decoders, and how it is judged."""
+    if isinstance(analyzer, PictureAnalyzer):
+        return stacked, lambda batch: analyzer.judge(batch.numpy())
+    return packed, lambda batch: analyzer.infer(unpacked(batch))
+
+
 def measure(name: str, batch: int, decoders: int, threads: int, listed: list[str]) -> dict[str, Any]:
     """Seconds for all files, and how many have a finding."""
     torch.set_num_threads(threads)
-    analyzer = KINDS[name](NoSettings())
-    assert isinstance(analyzer, PictureAnalyzer)
+    analyzer = made(name)
+    hand_over, judge = _ways(analyzer)
     files = Files(analyzer, listed)
     passes = _Passes(len(listed), batch, decoders)
     loader = DataLoader(
@@ -75,7 +102,7 @@ def measure(name: str, batch: int, decoders: int, threads: int, listed: list[str
         batch_sampler=passes,
         num_workers=decoders,
         prefetch_factor=4,
-        collate_fn=stacked,
+        collate_fn=hand_over,
         persistent_workers=True,
     )
     list(loader)
@@ -83,10 +110,10 @@ def measure(name: str, batch: int, decoders: int, threads: int, listed: list[str
     analyzer.load(device)
     with torch.inference_mode():
         for each in loader:
-            analyzer.judge(each.numpy())
+            judge(each)
         passes.all = True
         began = time.perf_counter()
-        judged = sum(len(analyzer.judge(each.numpy())) for each in loader)
+        judged = sum(len(judge(each)) for each in loader)
         seconds = time.perf_counter() - began
     return {"seconds": seconds, "files": judged}
 

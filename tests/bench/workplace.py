@@ -23,6 +23,7 @@ bench-heavy = bench.analyzers:Heavy
 bench-light = bench.analyzers:Light
 bench-sleep = bench.analyzers:Sleeper
 bench-quick = bench.analyzers:Quick
+bench-synthetic-image = bench.shipped:Undrawn
 """
 
 
