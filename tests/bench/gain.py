@@ -1,6 +1,7 @@
 """engine_batching_gain: what batches are worth to the engine, where there is a CUDA device."""
 
 from bench.assay_worker import drain, running_parts
+from bench.engine import rate_row
 from bench.rows import Aim, Row
 from bench.scale import Setting
 from bench.workplace import Workplace
@@ -29,7 +30,4 @@ async def engine_batching_gain(place: Workplace) -> list[Row]:
                 rates[batch] = max(rates.get(batch, 0.0), found.rate)
                 place.say(f"{torch.cuda.get_device_name()}: {setting}: {found}")
     single = rates.pop(1)
-    note = f"{failed} files failed" if failed else ""
-    return [
-        Row(NAME, max(rates.values()), "files/s", len(stored), baseline=single, aim=AIM, note=note, failed=bool(failed))
-    ]
+    return [rate_row(NAME, max(rates.values()), len(stored), AIM, failed=failed, baseline=single)]
