@@ -19,29 +19,30 @@ BORDER = (240, 240, 240)
 Condition = Callable[[Image.Image], bytes]
 
 
-def _encoded(pixels: Image.Image, kind: str, **options: int) -> bytes:
+def encoded(pixels: Image.Image, kind: str, **options: int) -> bytes:
+    """The bytes of a file of a kind that Pillow knows. options: of its writer."""
     output = BytesIO()
     pixels.save(output, kind, **options)
     return output.getvalue()
 
 
 def _jpeg(quality: int) -> Condition:
-    return lambda pixels: _encoded(pixels, "JPEG", quality=quality)
+    return lambda pixels: encoded(pixels, "JPEG", quality=quality)
 
 
 def _webp(pixels: Image.Image) -> bytes:
-    return _encoded(pixels, "WEBP", quality=80)
+    return encoded(pixels, "WEBP", quality=80)
 
 
 def _half(pixels: Image.Image) -> bytes:
     size = (max(1, pixels.width // 2), max(1, pixels.height // 2))
-    return _encoded(pixels.resize(size, Image.Resampling.LANCZOS), "JPEG", quality=95)
+    return encoded(pixels.resize(size, Image.Resampling.LANCZOS), "JPEG", quality=95)
 
 
 def _cropped(pixels: Image.Image) -> bytes:
     """The middle 60 % of each side, beginning off the grid of 8x8 blocks."""
     left, top = (_off_grid(side * 2 // 10) for side in pixels.size)
-    return _encoded(
+    return encoded(
         pixels.crop((left, top, left + pixels.width * 6 // 10, top + pixels.height * 6 // 10)), "JPEG", quality=95
     )
 
@@ -55,7 +56,7 @@ def _screenshot(pixels: Image.Image) -> bytes:
     shown = ImageOps.contain(pixels, SCREEN, Image.Resampling.BILINEAR)
     screen = Image.new("RGB", SCREEN, BORDER)
     screen.paste(shown, ((SCREEN[0] - shown.width) // 2, (SCREEN[1] - shown.height) // 2))
-    return _encoded(screen, "PNG", compress_level=1)
+    return encoded(screen, "PNG", compress_level=1)
 
 
 CONDITIONS: dict[str, Condition] = {

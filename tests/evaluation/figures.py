@@ -37,12 +37,27 @@ DIRECTIONS = {
     "label_agreement": HIGHER,
     "state_agreement": HIGHER,
     "findings": LOWER,
+    "marks": LOWER,
+    "manipulated": LOWER,
+    "own": LOWER,
+    "other": HIGHER,
+    "watermarks": HIGHER,
     "failed": LOWER,
     "auc_gain": HIGHER,
     "training_duplicates": LOWER,
     "training_without_fingerprint": LOWER,
 }
 """Which way a figure is better; one that is not named here is only told."""
+
+
+def direction_of(name: str) -> str | None:
+    """Whether more of a figure is better; None where neither is. name: of the row.
+
+    A name of four parts is a cell of a table, `<analyzer>/<table>/<line>/<column>`: the table says it for all.
+    """
+    parts = name.split("/")
+    return DIRECTIONS.get(parts[1] if len(parts) == 4 else parts[-1])
+
 
 BINS = 10
 FALSE_ALARMS = 0.01

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.figures import DIRECTIONS, HIGHER, LOWER
+from evaluation.figures import HIGHER, LOWER, direction_of
 from evaluation.rows import Row
 
 RECORDED = Path(__file__).with_name("recorded.json")
@@ -91,11 +91,6 @@ def limit_of(name: str, was: Mapping[str, Any]) -> float:
 
 def analyzer_of(name: str) -> str:
     return name.split("/", 1)[0]
-
-
-def direction_of(name: str) -> str | None:
-    """Whether more of a figure is better; None where neither is."""
-    return DIRECTIONS.get(name.rsplit("/", 1)[-1])
 
 
 def _is_beyond(now: float, limit: float, direction: str | None) -> bool:
