@@ -15,9 +15,10 @@ from evaluation.fusing import conclusion
 from evaluation.library import Library
 from evaluation.options import Options, WrongOptionError
 from evaluation.reserved import ReservedError
-from evaluation.rows import CONDITION, show, write
+from evaluation.rows import CONDITION, write
 from evaluation.running import Evaluation
 from evaluation.sets import SETS, described
+from evaluation.tables import show
 
 
 def main(arguments: list[str]) -> int:
@@ -31,7 +32,7 @@ def main(arguments: list[str]) -> int:
     if options.data is None:
         return _refuse(f"ASSAY_DATA is not set. Name the folder that holds the evaluation data:\n{described()}")
     with tempfile.TemporaryDirectory(prefix="assay-evaluation-") as scratch:
-        library = Library(options.data, Path(scratch), options.per_class, options.robust_per_class)
+        library = Library(options.data, Path(scratch), options.per_class, options.robust_per_class, options.robust_real)
         try:
             pictures = sum(len(library.pictures(each)) for each in SETS)
         except ReservedError as refused:

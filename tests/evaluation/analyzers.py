@@ -16,7 +16,7 @@ from evaluation.rows import Row
 class Evaluated:
     """How an analyzer is measured beyond what all have in common.
 
-    sets     names of the sets; None: all of its claims
+    sets     names of the sets on which it gets all figures; None: all of its claims. Real photos are those of all sets
     robust   names of those whose pictures are also judged in worsened copies; None: all with both classes
     more     `module:function` that gives rows of its own, named `<analyzer>/…`, from the data root. Imported when it is
              called: what is wrong with one analyzer is not in the way of the others

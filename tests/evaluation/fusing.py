@@ -13,6 +13,7 @@ import numpy as np
 
 from assay.contracts import Report, Verdict
 from assay.results.fusion import Outcome, fuse
+from evaluation.aims import with_aim
 from evaluation.figures import Floats, Truths, area, rows_of
 from evaluation.intervals import Interval, drawn, draws
 from evaluation.judging import Judgement
@@ -106,7 +107,7 @@ def rows_of_fusion(judged: Mapping[str, Judged], claims: Mapping[str, Sequence[s
         candidates = [analyzer for analyzer in judged if each.claim in claims[analyzer]]
         rows += _compared(each, chosen, reported, candidates)
     if real:
-        rows += rows_of(f"{NAME}/{ALL_REAL}", real)
+        rows += [with_aim(each) for each in rows_of(f"{NAME}/{ALL_REAL}", real)]
     return rows
 
 

@@ -16,15 +16,17 @@ class Library:
 
     per_class: at most so many pictures of each class of a set; None: all.
     robust_per_class: so many of them also in worsened copies.
+    robust_real: so many real photos of each set in worsened copies; None: all.
     """
 
     data: Path
     scratch: Path
     per_class: int | None = None
     robust_per_class: int = 15
+    robust_real: int | None = None
     missing: list[str] = field(default_factory=list)
     _pictures: dict[str, list[Labelled]] = field(default_factory=dict)
-    _worsened: dict[tuple[str, str], list[Labelled]] = field(default_factory=dict)
+    _worsened: dict[tuple[str, str], dict[Labelled, Labelled]] = field(default_factory=dict)
     _fingerprints: dict[Path, Fingerprint | None] = field(default_factory=dict)
 
     def pictures(self, wanted: LabelledSet) -> list[Labelled]:
@@ -42,12 +44,18 @@ class Library:
         """Those of its pictures that are also judged in worsened copies."""
         return limited(self.pictures(wanted), self.robust_per_class)
 
-    def worsened(self, wanted: LabelledSet, condition: str) -> list[Labelled]:
-        """Their copies in a condition, made once for all analyzers."""
+    def real_for_conditions(self, wanted: LabelledSet) -> list[Labelled]:
+        """Its real, unedited photos of which worsened copies must not be accused."""
+        real = [each for each in self.pictures(wanted) if not each.truth and each.claim is None]
+        return limited(real, self.robust_real)
+
+    def worsened(self, wanted: LabelledSet, condition: str) -> dict[Labelled, Labelled]:
+        """Copies of both in a condition, by what they were made of; made once for all analyzers."""
         key = (wanted.name, condition)
         if key not in self._worsened:
-            folder = self.scratch / wanted.name / condition
-            self._worsened[key] = worsened(self.for_conditions(wanted), condition, folder)
+            pictures = list(dict.fromkeys([*self.for_conditions(wanted), *self.real_for_conditions(wanted)]))
+            copies = worsened(pictures, condition, self.scratch / wanted.name / condition)
+            self._worsened[key] = dict(zip(pictures, copies, strict=True))
         return self._worsened[key]
 
     def fingerprint(self, picture: Labelled) -> Fingerprint | None:

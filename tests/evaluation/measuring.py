@@ -39,7 +39,7 @@ def judged_sets(judge: Judge, library: Library, evaluated: Evaluated, *, whole: 
     for each in SETS:
         pictures = library.pictures(each) if each in own or not each.only else []
         if each not in own and not whole:
-            pictures = [picture for picture in pictures if not picture.truth and evaluated.sets is None]
+            pictures = [picture for picture in pictures if not picture.truth]
         if pictures:
             with timed(f"  {each.name}, {len(pictures)} pictures"):
                 found[each.name] = judge.judge(pictures)
@@ -79,33 +79,41 @@ def rows_of_work(analyzer: str, pace: Pace, judged: Sequence[Judgement]) -> list
 def rows_in_conditions(
     judge: Judge, evaluated: Evaluated, judged: Mapping[str, Sequence[Judgement]], library: Library
 ) -> list[Row]:
-    """The robustness table: `<analyzer>/<set>+<condition>/<figure>`, and the real pictures of all these sets together.
+    """The robustness table: `<analyzer>/<set>+<condition>/<figure>`, and the real photos of all sets together.
 
     `clean` are the same pictures as they are.
     """
     analyzer = judge.manifest.name
     rows: list[Row] = []
     real: dict[str, list[Judgement]] = {condition: [] for condition in ("clean", *CONDITIONS)}
-    for each in own_sets(judge, evaluated):
-        if evaluated.robust is not None and each.name not in evaluated.robust:
+    own = own_sets(judge, evaluated)
+    for each in SETS:
+        if not _is_worsened(each, own, evaluated):
             continue
-        chosen = library.for_conditions(each)
-        known = {judgement.picture.path: judgement for judgement in judged.get(each.name, ())}
-        for condition in real if chosen else ():
-            if condition == "clean":
-                judgements = [known[picture.path] for picture in chosen]
-            else:
-                with timed(f"  {each.name}{CONDITION}{condition}, {len(chosen)} pictures"):
-                    judgements = judge.judge(library.worsened(each, condition))
-            rows += rows_of(
-                f"{analyzer}/{each.name}{CONDITION}{condition}", judgements, only=ROBUST, count=ROBUST_DRAWS
-            )
-            if each.name not in _MADE:
-                real[condition] += [judgement for judgement in judgements if not judgement.picture.truth]
+        chosen = library.for_conditions(each) if each in own else []
+        photos = [] if each.name in _MADE else library.real_for_conditions(each)
+        known = {judgement.picture: judgement for judgement in judged.get(each.name, ())}
+        wanted = list(dict.fromkeys([*chosen, *photos]))
+        for condition in real if wanted else ():
+            if condition != "clean":
+                with timed(f"  {each.name}{CONDITION}{condition}, {len(wanted)} pictures"):
+                    copies = library.worsened(each, condition)
+                    known = dict(zip(wanted, judge.judge([copies[picture] for picture in wanted]), strict=True))
+            if chosen:
+                name, judgements = f"{analyzer}/{each.name}{CONDITION}{condition}", [known[each] for each in chosen]
+                rows += rows_of(name, judgements, only=ROBUST, count=ROBUST_DRAWS)
+            real[condition] += [known[picture] for picture in photos]
     for condition, judgements in real.items():
         if judgements:
             rows += rows_of(f"{analyzer}/{ALL_REAL}{CONDITION}{condition}", judgements, only=ROBUST)
-    return rows
+    return [with_aim(each) for each in rows]
+
+
+def _is_worsened(wanted: LabelledSet, own: Sequence[LabelledSet], evaluated: Evaluated) -> bool:
+    """Its own sets, and the real photos of the others, but for those that were made here of others' photos."""
+    if evaluated.robust is not None:
+        return wanted in own and wanted.name in evaluated.robust
+    return wanted in own or (not wanted.only and wanted.name not in _MADE)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ class Options:
     home               ASSAY_HOME: where eval.json and eval/ are written
     robust             ROBUST=0 leaves out the worsened copies
     robust_per_class   ROBUST_PER_CLASS: pictures of each class of a set in worsened copies
+    robust_real        ROBUST_REAL: real photos of each set in worsened copies; None: all
     per_class          PER_CLASS: a quick look, at so many pictures of each class of a set; without the analyzers' own
                        figures, and nothing is compared or recorded
     record             RECORD=1 records the figures instead of comparing them
@@ -29,6 +30,7 @@ class Options:
     home: Path = Path(".assay")
     robust: bool = True
     robust_per_class: int = ROBUST_PER_CLASS
+    robust_real: int | None = None
     per_class: int | None = None
     record: bool = False
 
@@ -42,17 +44,18 @@ class Options:
             home=Path(os.environ.get("ASSAY_HOME") or ".assay"),
             robust=_is_on("ROBUST", default=True),
             robust_per_class=_number("ROBUST_PER_CLASS") or ROBUST_PER_CLASS,
+            robust_real=_number("ROBUST_REAL"),
             per_class=_number("PER_CLASS"),
             record=_is_on("RECORD", default=False),
         )
         if options.record and (options.per_class is not None or not options.is_robust_as_recorded):
-            raise WrongOptionError("RECORD=1 records whole figures; leave out PER_CLASS, ROBUST and ROBUST_PER_CLASS")
+            raise WrongOptionError("RECORD=1 records whole figures; leave out PER_CLASS and ROBUST…")
         return options
 
     @property
     def is_robust_as_recorded(self) -> bool:
         """True where the worsened copies are those of the recorded figures."""
-        return self.robust and self.robust_per_class == ROBUST_PER_CLASS
+        return self.robust and self.robust_per_class == ROBUST_PER_CLASS and self.robust_real is None
 
 
 def _is_on(name: str, *, default: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Rows of figures: how they are made, printed and kept."""
+"""Rows of figures: how they are made and kept."""
 
 import json
 from collections.abc import Sequence
@@ -11,8 +11,6 @@ Row = dict[str, Any]
 
 CONDITION = "+"
 """Between the name of a set and of what was done to its pictures."""
-
-COLUMNS = ("name", "value", "interval", "unit", "baseline", "ratio", "aim", "n")
 
 
 def row(
@@ -55,38 +53,6 @@ def write(rows: Sequence[Row], path: Path) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(list(rows), indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
-
-
-def show(rows: Sequence[Row]) -> None:
-    """Print the rows as a table, those of worsened pictures as another: a line for each set and condition."""
-    plain = [each for each in rows if CONDITION not in each["name"]]
-    _print([COLUMNS, *(tuple(_text(each[column]) for column in COLUMNS) for each in plain)])
-    lines: dict[str, dict[str, str]] = {}
-    for each in rows:
-        if CONDITION in each["name"]:
-            name, figure = each["name"].rsplit("/", 1)
-            interval = f" ({_text(each['interval'])})" if each["interval"] else ""
-            lines.setdefault(name, {"n": "0"})[figure] = f"{each['value']:.3f}{interval}"
-            lines[name]["n"] = str(max(int(lines[name]["n"]), each["n"]))
-    if lines:
-        figures = list(dict.fromkeys(figure for each in lines.values() for figure in each if figure != "n"))
-        header = ("worsened copies", *figures, "n")
-        print()
-        _print([header, *((name, *(each.get(figure, "") for figure in header[1:])) for name, each in lines.items())])
-
-
-def _print(cells: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    for line in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        return " to ".join(f"{limit:.3f}" for limit in value)
-    return str(value)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -51,7 +51,7 @@ def home(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ASSAY_DATA", str(data))
     monkeypatch.setenv("ASSAY_HOME", str(home))
     monkeypatch.setenv("ASSAY_SANDBOX__PROCESSES", "1")
-    for name in ("ONLY", "RECORD", "ROBUST", "PER_CLASS", "ROBUST_PER_CLASS"):
+    for name in ("ONLY", "RECORD", "ROBUST", "PER_CLASS", "ROBUST_PER_CLASS", "ROBUST_REAL"):
         monkeypatch.delenv(name, raising=False)
     for name in set(conditions.CONDITIONS) - {"jpeg75", "screenshot"}:
         monkeypatch.delitem(conditions.CONDITIONS, name)
@@ -97,6 +97,10 @@ def test_an_analyzer_is_measured_and_compared_with_what_was_recorded(
     assert rows["jpeg-forensics/all_real/false_alarms"]["aim"] == 0.01
     assert rows["jpeg-forensics/all/failed"]["value"] == 0
     assert rows["jpeg-forensics/composite_faces+screenshot/coverage"]["n"] == 4
+    # Real photos of sets of other claims are worsened, too; nothing else is.
+    assert "jpeg-forensics/sg2_faces+screenshot/coverage" not in rows
+    worsened, whole = (rows[f"jpeg-forensics/all_real{each}/false_alarms"] for each in ("+screenshot", ""))
+    assert (worsened["aim"], worsened["n"], whole["n"]) == (0.01, 14, 14)
     assert "jpeg-forensics/declared/auc" not in rows
     with Image.open(home / "eval" / "jpeg-forensics__composite_faces.png") as curves:
         assert min(curves.size) >= 400
