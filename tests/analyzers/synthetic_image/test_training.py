@@ -3,16 +3,23 @@
 import re
 from collections import defaultdict
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from assay.inference.analyzers.synthetic_image.crops import SIDE
 from assay.inference.analyzers.synthetic_image.statistics import Statistics
 from assay.inference.analyzers.synthetic_image.training import chain
+from assay.inference.analyzers.synthetic_image.training.aligning import align
+from assay.inference.analyzers.synthetic_image.training.autoencoders import KINDS, reconstruct
+from assay.inference.analyzers.synthetic_image.training.building import writing
 from assay.inference.analyzers.synthetic_image.training.calibrating import platt
-from assay.inference.analyzers.synthetic_image.training.examples import Examples
+from assay.inference.analyzers.synthetic_image.training.chain import Passed
+from assay.inference.analyzers.synthetic_image.training.examples import Examples, read_rows, weights_of
 from assay.inference.analyzers.synthetic_image.training.fitting import fit, scores_of
+from assay.inference.analyzers.synthetic_image.training.fitting_traces import Crops, fit_traces, traces_of
 from assay.inference.analyzers.synthetic_image.training.listing import read_list
 from assay.inference.analyzers.synthetic_image.training.measures import auc, by_picture, recall_at
 from assay.inference.analyzers.synthetic_image.training.near_duplicates import Known, likeness
@@ -71,7 +78,8 @@ def test_the_chain_is_the_same_for_the_same_seed_and_leaves_enough() -> None:
 
 
 def test_the_network_learns_what_enlarging_leaves() -> None:
-    rows = [{"source": "a", "group": "a", "synthetic": str(index % 2), "sha256": str(index)} for index in range(96)]
+    same = {"source": "a", "group": "a", "kind": "views", "width": "128", "height": "128", "jpeg": "0", "webp": "0"}
+    rows = [{**same, "synthetic": str(index % 2), "sha256": str(index)} for index in range(96)]
     crops = np.stack([crop(index, enlarged=index % 2 == 1) for index in range(96)])
     statistics = Statistics()
     from torch import from_numpy, no_grad
@@ -83,6 +91,61 @@ def test_the_network_learns_what_enlarging_leaves() -> None:
     network = fit(examples.where(seen), steps=25)
     scores = scores_of(network, examples.where(~seen))
     assert auc(scores, examples.where(~seen).synthetic) > 0.98
+
+
+def test_the_traces_are_learned_from_pixels(tmp_path: Path) -> None:
+    with writing(tmp_path, "train-views") as written:
+        for index in range(96):
+            source = SOURCES[index % 2]
+            untouched = Passed(SIDE, SIDE, scale=1.0, jpeg=0, webp=0, screenshot=0, noise=0.0, blur=0.0)
+            written.add(crop(index, enlarged=source.synthetic), str(index), source, untouched)
+    crops, (rows, weights) = Crops(tmp_path, "train"), read_rows(tmp_path, "train")
+    made = np.array([float(row["synthetic"]) for row in rows], np.float32)
+    seen = np.arange(96) < 64
+    network = fit_traces(crops, rows, weights * seen, seed=1, steps=12)
+    assert auc(traces_of(network, crops, np.flatnonzero(~seen)), made[~seen]) > 0.98
+
+
+def test_size_and_compression_tell_nothing_of_what_is_drawn() -> None:
+    """Made pictures are mostly small and compressed, photos mostly large and not."""
+    chance, rows = np.random.default_rng(5), []
+    for index in range(4000):
+        made = index % 2 == 1
+        small, compressed = (bool(chance.random() < (0.8 if made else 0.3)) for _ in range(2))
+        side = str(150 if small else 700)
+        facts = {"width": side, "height": side, "jpeg": "80" if compressed else "0", "webp": "0"}
+        rows.append({"kind": "ways", "source": f"{index % 6}", "synthetic": str(int(made)), **facts})
+    weights = weights_of(rows)
+    for fact, value in (("width", "150"), ("jpeg", "80")):
+        shares = [
+            sum(w for w, row in zip(weights, rows, strict=True) if row["synthetic"] == mark and row[fact] == value)
+            for mark in "01"
+        ]
+        assert shares[0] == pytest.approx(shares[1], rel=1e-6)
+
+
+def test_a_photo_and_its_reconstruction_go_the_same_way(tmp_path: Path) -> None:
+    """Where nothing was reconstructed, both halves stay the same."""
+    region = np.asarray(picture(3, 256))
+    photo = next(source for source in SOURCES if source.split == "train" and not source.synthetic)
+    np.save(tmp_path / "regions-0.npy", np.stack([np.stack((region, region))] * 6))
+    lines = [f"{index:064x},{photo.name},taesd" for index in range(6)]
+    (tmp_path / "regions-0.csv").write_text("\n".join(("sha256,source,autoencoder", *lines)))
+    align(tmp_path, 0)
+    rows, _ = read_rows(tmp_path, "train")
+    crops = np.load(tmp_path / "crops-train-aligned-0.npy")
+    assert [row["synthetic"] for row in rows] == ["0", "1"] * 6
+    assert {row["group"] for row in rows} == {photo.group}
+    assert np.array_equal(crops[0::2], crops[1::2])
+    assert len({each.tobytes() for each in crops[0::2]}) > 1
+
+
+def test_an_autoencoder_needs_its_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from torch import uint8, zeros
+
+    monkeypatch.setenv("ASSAY_TRAINING_AUTOENCODERS", str(tmp_path))
+    with pytest.raises(SystemExit, match="taesd_encoder"):
+        reconstruct(KINDS[0], zeros(1, 3, 32, 32, dtype=uint8), seed=0)
 
 
 def test_statistics_do_not_depend_on_the_batch() -> None:

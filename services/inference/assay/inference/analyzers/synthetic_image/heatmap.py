@@ -13,11 +13,11 @@ _SHOWN_TO = 4.0
 
 
 def heat_map(view: View, log_odds: NDArray[np.float32]) -> bytes:
-    """A PNG. log_odds: of all crops of the view. Frames mark the crops that decided."""
+    """A PNG. log_odds: of the first crops of the view, or of all. Frames mark the crops that decided."""
     width, height = view.size
     total = np.zeros((-(-height // _CELL), -(-width // _CELL)))
     count = np.zeros_like(total)
-    for (left, top), score in zip(view.places, log_odds, strict=True):
+    for (left, top), score in zip(view.places[: len(log_odds)], log_odds, strict=True):
         rows = slice(top // _CELL, (top + SIDE) // _CELL)
         columns = slice(left // _CELL, (left + SIDE) // _CELL)
         total[rows, columns] += score

@@ -10,7 +10,7 @@ from assay.inference.analyzers.synthetic_image.crops import SIDE, choose
 from assay.inference.pictures import Picture, open_picture
 from assay.sdk import Media, NotApplicableError
 
-JUDGED = 8
+JUDGED = 6
 """At most so many crops decide."""
 SHOWN = 32
 """At most so many, the deciding ones first, are scored for the heat map."""

@@ -1,4 +1,4 @@
-"""The network: fixed statistics of a crop, then a few small perceptrons that vote."""
+"""The network: small perceptrons on fixed statistics of a crop, and a convolutional network on its pixels."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from assay.inference.analyzers.synthetic_image.statistics import Statistics
+from assay.inference.analyzers.synthetic_image.traces import Traces
 
 VOTERS = 2
 HIDDEN = 256
@@ -33,8 +34,8 @@ class Voter(nn.Module):
 class Network(nn.Module):
     """Log-odds that a crop was made by a generator.
 
-    forward(pixels): uint8 (N, 3, 128, 128), RGB, at native resolution. Returns float32 (N,), the mean of the voters'
-    log-odds, not calibrated. Deterministic.
+    forward(pixels): uint8 (N, 3, 128, 128), RGB, at native resolution. Returns float32 (N,), log-odds that are not
+    calibrated: two thirds the voters' mean, one third those of the traces, which spread twice as far. Deterministic.
     """
 
     mean: Tensor
@@ -46,15 +47,20 @@ class Network(nn.Module):
         self.register_buffer("mean", torch.zeros(self.statistics.size))
         self.register_buffer("scale", torch.ones(self.statistics.size))
         self.voters = nn.ModuleList(Voter(self.statistics.size) for _ in range(voters))
+        self.traces = Traces().to(memory_format=torch.channels_last)
 
     def standardised(self, features: Tensor) -> Tensor:
         """Features in units of their spread over the training crops, (N, F)."""
         return ((features - self.mean) / self.scale).clamp(-_FARTHEST, _FARTHEST)
 
+    def voted(self, features: Tensor) -> Tensor:
+        """The voters' mean log-odds, from statistics (N, F)."""
+        standardised = self.standardised(features)
+        return torch.stack([voter(standardised) for voter in self.voters]).mean(0)
+
     def forward(self, pixels: Tensor) -> Tensor:
         """See the class."""
-        features = self.standardised(self.statistics(pixels))
-        return torch.stack([voter(features) for voter in self.voters]).mean(0)
+        return (2 * self.voted(self.statistics(pixels)) + self.traces(pixels)) / 3  # type: ignore[no-any-return]
 
 
 def load_network(path: Path, device: str) -> Network:
@@ -65,4 +71,5 @@ def load_network(path: Path, device: str) -> Network:
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise OSError(f"{path.name} does not hold this network's weights: {error}") from error
-    return network.eval().to(device)
+    network.eval().traces.fuse()
+    return network.to(device)

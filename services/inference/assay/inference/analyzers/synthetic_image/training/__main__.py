@@ -1,7 +1,8 @@
 """One entry for every step: `python -m assay.inference.analyzers.synthetic_image.training STEP [options]`.
 
-In order: list, build (README.md says which passes), leak, train, measure, calibrate, leave-out. Each needs what those
-before it wrote. The fetched repositories lie in the folder that ASSAY_TRAINING_DATA names.
+In order: list, build (README.md says which passes), view, reconstruct, align, leak, train, measure, calibrate,
+leave-out. Each needs what those before it wrote. The fetched repositories lie in the folder that ASSAY_TRAINING_DATA
+names, the weights of autoencoders (`reconstruct`) in the one that ASSAY_TRAINING_AUTOENCODERS names.
 """
 
 import argparse
@@ -24,6 +25,18 @@ def main() -> None:
         from assay.inference.analyzers.synthetic_image.training.building import build
 
         build(arguments.folder, arguments.split, arguments.number, arguments.most, arguments.only, arguments.without)
+    elif arguments.step == "view":
+        from assay.inference.analyzers.synthetic_image.training.viewing import write_views
+
+        write_views(arguments.folder)
+    elif arguments.step == "reconstruct":
+        from assay.inference.analyzers.synthetic_image.training.reconstructing import write_regions
+
+        write_regions(arguments.folder, arguments.number, arguments.half, arguments.only, arguments.without)
+    elif arguments.step == "align":
+        from assay.inference.analyzers.synthetic_image.training.aligning import align
+
+        align(arguments.folder, arguments.number)
     elif arguments.step == "leak":
         from assay.inference.analyzers.synthetic_image.training.leak import leak
 
@@ -54,14 +67,23 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--evaluation", type=Path, required=True, help="folder of the evaluation sets")
     build = steps.add_parser("build", help="cut crops after random ways through the web")
     build.add_argument("--split", choices=("train", "calibrate"), required=True)
-    build.add_argument("--number", type=int, required=True, help="another number draws other ways; odd ones are mild")
     build.add_argument("--most", type=int, default=10_000, help="pictures of a source at most")
-    build.add_argument("--only", nargs="*", default=(), help="names of sources; all if not given")
-    build.add_argument("--without", nargs="*", default=(), help="names of sources left out")
+    view = steps.add_parser("view", help="cut crops of unchanged pictures, as the analyzer does")
+    reconstruct = steps.add_parser("reconstruct", help="send regions of photos through autoencoders")
+    align = steps.add_parser("align", help="cut crops of photos and their reconstructions after the same random ways")
+    for step in (build, reconstruct):
+        step.add_argument("--only", nargs="*", default=(), help="names of sources; all if not given")
+        step.add_argument("--without", nargs="*", default=(), help="names of sources left out")
+    reconstruct.add_argument("--number", type=int, required=True, help="of the file that is written")
+    reconstruct.add_argument("--half", choices=("even", "odd", "both"), default="both", help="of the photos")
+    for step in (build, align):
+        step.add_argument(
+            "--number", type=int, required=True, help="another number draws other ways; odd ones are mild"
+        )
     leak = steps.add_parser("leak", help="show that size and compression alone tell nothing")
     train = steps.add_parser("train", help="train the network")
     leave_out = steps.add_parser("leave-out", help="train without one group after another, and measure on it")
-    for step in (build, leak, train, leave_out):
+    for step in (build, view, reconstruct, align, leak, train, leave_out):
         step.add_argument("--folder", type=Path, required=True, help="where the crops lie")
     measure = steps.add_parser("measure", help="score whole pictures of the sources kept for calibration")
     for step in (train, measure):

@@ -3,7 +3,8 @@
 import csv
 import io
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from itertools import groupby
 from pathlib import Path
@@ -23,7 +24,7 @@ from assay.inference.analyzers.synthetic_image.training.chain import (
     cut,
     pass_through,
 )
-from assay.inference.analyzers.synthetic_image.training.listing import Listed, first_of_each, read_list
+from assay.inference.analyzers.synthetic_image.training.listing import first_of_each, read_list
 from assay.inference.analyzers.synthetic_image.training.sources import SOURCES, Source
 
 COLUMNS = ("sha256", "source", "group", "generator", "synthetic", *(field.name for field in fields(Passed)))
@@ -32,13 +33,40 @@ _LONGEST = (400, 1600)
 _APART = 96
 
 
+class Pass:
+    """Crops and what is known of each."""
+
+    def __init__(self) -> None:
+        self.crops: list[NDArray[np.uint8]] = []
+        self.rows: list[dict[str, object]] = []
+
+    def add(self, pixels: NDArray[np.uint8], sha256: str, source: Source, passed: Passed) -> None:
+        """One crop of a picture, which went through what `passed` says."""
+        self.crops.append(pixels)
+        known = {"source": source.name, "group": source.group, "generator": source.generator}
+        self.rows.append({"sha256": sha256, **known, "synthetic": int(source.synthetic), **asdict(passed)})
+
+
+@contextmanager
+def writing(folder: Path, name: str) -> Iterator[Pass]:
+    """Fill a pass, then it is written: `crops-<name>.npy` and `.csv`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    filled = Pass()
+    yield filled
+    with (folder / f"crops-{name}.csv").open("w", newline="") as stream:
+        rows = csv.DictWriter(stream, COLUMNS)
+        rows.writeheader()
+        rows.writerows(filled.rows)
+    np.save(folder / f"crops-{name}.npy", np.stack(filled.crops))
+    print(f"{name}: {len(filled.crops)} crops")
+
+
 def build(folder: Path, split: str, number: int, most: int, only: Collection[str], without: Collection[str]) -> None:
     """Write the crops of one pass over a split, of at most so many pictures of a source.
 
     Another number draws other ways through the chain; odd ones are mild. only, without: names of sources; an empty
     `only` means all.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     sources = {source.name: source for source in SOURCES}
     listed = first_of_each(
         [
@@ -48,20 +76,14 @@ def build(folder: Path, split: str, number: int, most: int, only: Collection[str
         ],
         most,
     )
-    crops: list[NDArray[np.uint8]] = []
-    with (folder / f"crops-{split}-{number}.csv").open("w", newline="") as stream:
-        rows = csv.DictWriter(stream, COLUMNS)
-        rows.writeheader()
+    with writing(folder, f"{split}-{number}") as written:
         for repository, ones in groupby(listed, key=lambda one: one.repository):
             with repositories.open_blobs(repository.replace("/", "+")) as blobs:
                 for one in ones:
                     source = sources[one.source]
                     rng = np.random.default_rng(zlib.crc32(f"{one.sha256} {number}".encode()))
                     for pixels, passed in crops_of(blobs.read(one.blob), source, rng, mild=number % 2 == 1):
-                        crops.append(pixels)
-                        rows.writerow(_row(one, source, passed))
-    np.save(folder / f"crops-{split}-{number}.npy", np.stack(crops))
-    print(f"{split} {number}: {len(crops)} crops")
+                        written.add(pixels, one.sha256, source, passed)
 
 
 def crops_of(content: bytes, source: Source, rng: Generator, *, mild: bool) -> list[tuple[NDArray[np.uint8], Passed]]:
@@ -90,14 +112,3 @@ def crops_of(content: bytes, source: Source, rng: Generator, *, mild: bool) -> l
     places = choose(luma, 2 * CROPS_A_PICTURE, apart=_APART)
     rng.shuffle(places)
     return [(pixels[y : y + SIDE, x : x + SIDE].copy(), passed) for y, x in places[:CROPS_A_PICTURE]]
-
-
-def _row(one: Listed, source: Source, passed: Passed) -> dict[str, object]:
-    return {
-        "sha256": one.sha256,
-        "source": one.source,
-        "group": source.group,
-        "generator": source.generator,
-        "synthetic": one.synthetic,
-        **asdict(passed),
-    }

@@ -19,6 +19,8 @@ class Source:
     synthetic: what the pictures are. generator: the family that made them, or what took them.
     fit: (smallest, largest) longer side in pixels that pictures are brought to before anything else, for a class whose
     other half is stored smaller: else size would give the label away. None: as stored.
+    alike: pictures of the other class lie in the same repository, of the same size and the same quantisation tables, so
+    that both may be trained on as they are.
     limit: at most so many pictures, chosen by the order of their sha256.
     """
 
@@ -32,6 +34,7 @@ class Source:
     limit: int | None = None
     fit: tuple[int, int] | None = None
     smallest: int = 200
+    alike: bool = False
 
     @cached_property
     def paths(self) -> re.Pattern[str]:
@@ -56,6 +59,7 @@ SOURCES = (
         "stable-diffusion-1",
         "dhanush",
         "train",
+        alike=True,
     ),
     Source(
         "coco-imagenet",
@@ -65,6 +69,7 @@ SOURCES = (
         "web photo",
         "dhanush",
         "train",
+        alike=True,
     ),
     Source(
         "stylegan2-300",
@@ -74,6 +79,7 @@ SOURCES = (
         "stylegan2",
         "tharunnayak",
         "train",
+        alike=True,
     ),
     Source(
         "portraits-300",
@@ -83,6 +89,7 @@ SOURCES = (
         "web photo",
         "tharunnayak",
         "train",
+        alike=True,
     ),
     Source(
         "stylegan-256",
@@ -93,6 +100,7 @@ SOURCES = (
         "cdiaconu",
         "train",
         limit=500,
+        alike=True,
     ),
     Source(
         "ffhq-256",
@@ -103,6 +111,7 @@ SOURCES = (
         "cdiaconu",
         "train",
         limit=500,
+        alike=True,
     ),
     Source(
         "generated-224",
@@ -202,7 +211,55 @@ SOURCES = (
         "train",
         limit=200,
     ),
+    Source(
+        "gemini-720",
+        "TeenBiscuits/RealOrAI",
+        r"^public/images/ai/ai_\d+" + _P,
+        True,
+        "gemini",
+        "teenbiscuits",
+        "train",
+        alike=True,
+    ),
+    Source(
+        "unsplash-720",
+        "TeenBiscuits/RealOrAI",
+        r"^public/images/real/real_\d+" + _P,
+        False,
+        "stock photo",
+        "teenbiscuits",
+        "train",
+        alike=True,
+    ),
+    Source(
+        "quiz-ai",
+        "AlexanderFjellheim/maskinEllerMenneske_QuizApp",
+        r"^public/images/fake/\d+" + _P,
+        True,
+        "mixed web",
+        "fjellheim",
+        "train",
+    ),
+    Source(
+        "quiz-real",
+        "AlexanderFjellheim/maskinEllerMenneske_QuizApp",
+        r"^public/images/real/\d+" + _P,
+        False,
+        "web photo",
+        "fjellheim",
+        "train",
+    ),
     # generators alone
+    Source(
+        "midjourney-7",
+        "cheekymohnkey/midjourney-profile-tester",
+        r"^profile_results_backup/.*\.jpg$",
+        True,
+        "midjourney",
+        "midjourney-profiles",
+        "train",
+        limit=200,
+    ),
     Source(
         "gpt-image",
         "jamez-bondos/awesome-gpt4o-images",
@@ -253,6 +310,53 @@ SOURCES = (
         "train",
     ),
     # kept for calibration: no page, camera or run of these is trained on
+    Source(
+        "scan-ai",
+        "rolandwolfsgruber-del/ForRealScan-Mini-Game-Real-or-AI",
+        r"^imageai\d+\.jpe?g$",
+        True,
+        "mixed web",
+        "forrealscan",
+        "calibrate",
+    ),
+    Source(
+        "scan-real",
+        "rolandwolfsgruber-del/ForRealScan-Mini-Game-Real-or-AI",
+        r"^imageReal\d+\.jpe?g$",
+        False,
+        "stock photo",
+        "forrealscan",
+        "calibrate",
+    ),
+    Source("truman-ai", "Social-Design-Lab/Truman_AI", r"^AI/\d+" + _P, True, "gpt-image", "truman", "calibrate"),
+    Source(
+        "truman-real",
+        "Social-Design-Lab/Truman_AI",
+        r"^(real/\d+|post_pictures/.*)" + _P,
+        False,
+        "web photo",
+        "truman",
+        "calibrate",
+        limit=300,
+    ),
+    Source(
+        "spot-ai",
+        "skvarcaleks/spot-the-ai-image",
+        r"^public/images/.*fake\d*" + _P,
+        True,
+        "midjourney",
+        "skvarca",
+        "calibrate",
+    ),
+    Source(
+        "spot-real",
+        "skvarcaleks/spot-the-ai-image",
+        r"^public/images/.*real\d*" + _P,
+        False,
+        "stock photo",
+        "skvarca",
+        "calibrate",
+    ),
     Source(
         "play-ai",
         "adrisantos11/ai-or-not-next-js",
