@@ -25,7 +25,7 @@ from assay.sdk import AnalyzerError
 
 FALSE_ALARMS = 0.007
 """Share of real photos of the calibration above which pictures are called synthetic: room below the 1 % promised."""
-CLEAR = 0.55
+CLEAR = 0.35
 """Share of real photos that nothing is found in."""
 _BANDS = 3
 _LEAST_DETAIL_SHARE = 0.01
