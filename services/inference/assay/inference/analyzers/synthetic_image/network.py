@@ -31,11 +31,16 @@ class Voter(nn.Module):
         return self.out(self.dropped(hidden))[:, 0]  # type: ignore[no-any-return]
 
 
+def weighed(voted: Tensor, traced: Tensor) -> Tensor:
+    """What both networks say together: two thirds the voters' mean, one third the traces, which spread twice as far."""
+    return (2 * voted + traced) / 3
+
+
 class Network(nn.Module):
     """Log-odds that a crop was made by a generator.
 
     forward(pixels): uint8 (N, 3, 128, 128), RGB, at native resolution. Returns float32 (N,), log-odds that are not
-    calibrated: two thirds the voters' mean, one third those of the traces, which spread twice as far. Deterministic.
+    calibrated, of voters and traces `weighed`. Deterministic.
     """
 
     mean: Tensor
@@ -60,7 +65,7 @@ class Network(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """See the class."""
-        return (2 * self.voted(self.statistics(pixels)) + self.traces(pixels)) / 3  # type: ignore[no-any-return]
+        return weighed(self.voted(self.statistics(pixels)), self.traces(pixels))
 
 
 def load_network(path: Path, device: str) -> Network:

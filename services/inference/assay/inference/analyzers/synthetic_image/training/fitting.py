@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import nn
 
-from assay.inference.analyzers.synthetic_image.network import VOTERS, Network
+from assay.inference.analyzers.synthetic_image.network import VOTERS, Network, weighed
 from assay.inference.analyzers.synthetic_image.training.examples import ALIGNED, VIEWS, Examples, read_examples
 from assay.inference.analyzers.synthetic_image.training.fitting_traces import Crops, fit_traces, traces_of
 from assay.inference.analyzers.synthetic_image.training.measures import auc, by_picture, recall_at
@@ -91,7 +91,8 @@ def train(folder: Path, weights: Path) -> None:
     print(f"with the traces {time.process_time() - started:.0f} s of CPU", flush=True)
     unseen, their_crops = read_examples(folder, "calibrate"), Crops(folder, "calibrate")
     voted, traced = scores_of(network, unseen), traces_of(network.traces, their_crops, np.arange(len(their_crops)))
-    for title, odds in (("voters", voted), ("traces", traced), ("both", (2 * voted + traced) / np.float32(3))):
+    both = weighed(torch.from_numpy(voted), torch.from_numpy(traced)).numpy()
+    for title, odds in (("voters", voted), ("traces", traced), ("both", both)):
         report(odds, unseen.rows, f"never trained on, {title}")
     tensors = network.state_dict().items()
     save_file(

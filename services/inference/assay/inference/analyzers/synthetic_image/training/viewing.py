@@ -7,13 +7,16 @@ import tempfile
 from itertools import groupby
 from pathlib import Path
 
-from assay.inference.analyzers.synthetic_image.looking import JUDGED, View, look
+from assay.inference.analyzers.synthetic_image.looking import View, look
 from assay.inference.analyzers.synthetic_image.training import repositories
 from assay.inference.analyzers.synthetic_image.training.building import writing
 from assay.inference.analyzers.synthetic_image.training.chain import Passed
 from assay.inference.analyzers.synthetic_image.training.listing import first_of_each, read_list
 from assay.inference.analyzers.synthetic_image.training.sources import SOURCES
 from assay.sdk import Media
+
+SQUARES = 8
+"""Of a picture; two more than decide, so that more is learned of it."""
 
 
 def view_of(content: bytes) -> View:
@@ -25,7 +28,7 @@ def view_of(content: bytes) -> View:
 
 
 def write_views(folder: Path) -> None:
-    """Write the squares that decide, of all pictures of the training split that may be trained on as they are."""
+    """Write the most detailed squares of all pictures of the training split that may be trained on as they are."""
     sources = {source.name: source for source in SOURCES}
     listed = [one for one in read_list() if one.split == "train" and sources[one.source].alike]
     with writing(folder, "train-views") as written:
@@ -34,5 +37,5 @@ def write_views(folder: Path) -> None:
                 for one in ones:
                     view = view_of(blobs.read(one.blob))
                     untouched = Passed(*view.size, scale=1.0, jpeg=0, webp=0, screenshot=0, noise=0.0, blur=0.0)
-                    for crop in view.crops[:JUDGED]:
+                    for crop in view.crops[:SQUARES]:
                         written.add(crop.copy(), one.sha256, sources[one.source], untouched)
