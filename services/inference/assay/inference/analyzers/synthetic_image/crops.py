@@ -12,6 +12,7 @@ SIDE = 128
 
 _CELL = 32
 _BAND = 16
+_CELL_PIXELS = _CELL * _CELL // 2  # that are looked at
 
 
 def detail_map(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -28,13 +29,20 @@ def _details(band: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The cells of a few rows of cells, so that little memory is taken beside the picture."""
     rows, columns = band.shape[0] // _CELL, band.shape[1] // _CELL
     # every second row is enough to rank cells and halves the work
-    sparse = band[::2, : columns * _CELL].astype(np.int16)
-    across = np.abs(np.diff(sparse, axis=1, append=sparse[:, -1:]))
-    clipped = (sparse <= 2) | (sparse >= 253)
-    cells = (rows, _CELL // 2, columns, _CELL)
-    detail = np.minimum(across, 24).reshape(cells).mean(axis=(1, 3))
-    free = 1.0 - clipped.reshape(cells).mean(axis=(1, 3))
+    sparse = band[::2, : columns * _CELL]
+    left, right = sparse[:, :-1], sparse[:, 1:]
+    across = np.zeros_like(sparse)
+    np.minimum(np.maximum(left, right) - np.minimum(left, right), 24, out=across[:, :-1])
+    # 0 to 2 and 253 to 255: in eight bits, what is less than 0 is large
+    clipped = sparse - np.uint8(3) >= 250
+    detail = _cell_sums(across, rows, columns) / _CELL_PIXELS
+    free = 1.0 - _cell_sums(clipped, rows, columns) / _CELL_PIXELS
     return np.asarray(detail * (free > 0.6), dtype=np.float32)
+
+
+def _cell_sums(values: NDArray[np.uint8] | NDArray[np.bool_], rows: int, columns: int) -> NDArray[np.int64]:
+    down = values.reshape(rows, _CELL // 2, columns * _CELL).sum(axis=1, dtype=np.uint16)
+    return np.asarray(down.reshape(rows, columns, _CELL).sum(axis=2), dtype=np.int64)
 
 
 def choose(luma: NDArray[np.uint8], count: int, *, apart: int = SIDE // 2) -> list[tuple[int, int]]:
@@ -50,11 +58,11 @@ def choose(luma: NDArray[np.uint8], count: int, *, apart: int = SIDE // 2) -> li
     span = SIDE // _CELL
     sums = np.lib.stride_tricks.sliding_window_view(detail, (span, span)).mean(axis=(2, 3)).copy()
     chosen: list[tuple[int, int]] = []
-    while len(chosen) < count and np.isfinite(sums).any():
-        row, column = np.unravel_index(int(np.argmax(np.where(np.isfinite(sums), sums, -1.0))), sums.shape)
-        if not np.isfinite(sums[row, column]):
+    while len(chosen) < count:
+        row, column = (int(each) for each in np.unravel_index(int(sums.argmax()), sums.shape))
+        if sums[row, column] < 0:
             break
-        chosen.append((int(row) * _CELL, int(column) * _CELL))
+        chosen.append((row * _CELL, column * _CELL))
         near = apart // _CELL - 1
         sums[max(0, row - near) : row + near + 1, max(0, column - near) : column + near + 1] = -np.inf
     return chosen

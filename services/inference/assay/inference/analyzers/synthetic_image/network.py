@@ -77,4 +77,6 @@ def load_network(path: Path, device: str) -> Network:
     except RuntimeError as error:
         raise OSError(f"{path.name} does not hold this network's weights: {error}") from error
     network.eval().traces.fuse()
+    if device == "cpu":
+        network.traces.halve()
     return network.to(device)

@@ -50,7 +50,8 @@ class Statistics(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """See the class."""
-        return torch.cat([self._described(some) for some in pixels.split(_TOGETHER)])
+        firsts = range(0, len(pixels), _TOGETHER)
+        return torch.cat([self._described(pixels[first : first + _TOGETHER]) for first in firsts])
 
     def _described(self, pixels: Tensor) -> Tensor:
         values = pixels.to(torch.float32, memory_format=torch.contiguous_format)

