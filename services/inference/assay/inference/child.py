@@ -12,6 +12,7 @@ import gc
 import os
 import re
 import resource
+import select
 import signal
 import socket
 import sys
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.inference import wire
+from assay.inference.memory import KEPT_BY_CHILD, MAPPED_BY_CHILD, RESTS_S, give_back, keep_large_blocks
 from assay.inference.plugins import make
 from assay.sdk import Analyzer, AnalyzerError, NotApplicableError, TransientAnalyzerError
 
@@ -31,6 +33,7 @@ LIBRARY_ROOM = 1 << 30
 def main(descriptor: int, parent: int) -> None:
     """The first process."""
     die_with(parent)
+    keep_large_blocks(kept=KEPT_BY_CHILD, mapped_from=MAPPED_BY_CHILD)
     # Ctrl-C reaches the whole process group; the worker drains and ends its children by itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=descriptor)
@@ -93,6 +96,8 @@ def _fork(control: socket.socket, analyzer: Analyzer[Any], memory_bytes: int, ch
 def serve(channel: socket.socket, analyzer: Analyzer[Any]) -> None:
     """Prepare one file after the other until the worker closes the socket."""
     while True:
+        if not select.select([channel], [], [], RESTS_S)[0]:
+            give_back()
         try:
             task, _ = wire.receive(channel)
         except (EOFError, ConnectionError):

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from assay.inference.memory import give_back
+from assay.inference.memory import RESTS_S, give_back
 from assay.inference.pool import Pool
 from assay.sdk import DeviceMemoryError
 from assay.sdk.torch import gradients_off
@@ -17,7 +17,6 @@ from assay.sdk.torch import gradients_off
 T = TypeVar("T")
 
 MEGABYTE = 1 << 20
-RESTS_S = 5.0
 SHARE_OF_CUDA = 0.9
 """Of a device's memory for analyzers; the rest is the driver's, and room for what torch's allocator cannot use."""
 

@@ -2,7 +2,8 @@
 
 glibc maps a block of 32 MiB or more anew each time and unmaps it when it is freed. A network's activations for a batch
 are such blocks, and having the kernel clear their pages for each of them took a quarter of ResNet-18's processor time
-in batches of 16. docs/decisions/0014 has the figures.
+in batches of 16; a decoded picture of one megapixel, 2,200 faults, two fifths of its child's. docs/decisions/0014 has the
+figures.
 """
 
 import ctypes
@@ -15,6 +16,10 @@ KEPT_BYTES = 1024 * MEGABYTE
 """Free memory at the end of the heap that is kept while there is work."""
 MAPPED_FROM = 256 * MEGABYTE
 """Such blocks are few, and would leave holes in the heap."""
+KEPT_BY_CHILD, MAPPED_BY_CHILD = 128 * MEGABYTE, 64 * MEGABYTE
+"""The same for a child, which has a memory limit and brothers."""
+RESTS_S = 5.0
+"""After so long without work memory is given back."""
 
 
 @cache
@@ -23,12 +28,12 @@ def _glibc() -> ctypes.CDLL | None:
     return library if sys.platform == "linux" and hasattr(library, "malloc_trim") else None
 
 
-def keep_large_blocks() -> None:
+def keep_large_blocks(*, kept: int = KEPT_BYTES, mapped_from: int = MAPPED_FROM) -> None:
     """For the whole process; to be called before it has threads. Does nothing where the C library is not glibc."""
     if (library := _glibc()) is None:
         return
     # One arena: those of threads are made of heaps of 64 MiB, which hold no large block.
-    for parameter, value in ((M_ARENA_MAX, 1), (M_MMAP_THRESHOLD, MAPPED_FROM), (M_TRIM_THRESHOLD, KEPT_BYTES)):
+    for parameter, value in ((M_ARENA_MAX, 1), (M_MMAP_THRESHOLD, mapped_from), (M_TRIM_THRESHOLD, kept)):
         library.mallopt(parameter, value)
 
 

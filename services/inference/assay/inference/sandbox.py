@@ -38,7 +38,7 @@ KEPT_ERRORS = 4000
 KEPT_FOR_PEOPLE = 1
 """Children that bulk work never takes, so that a person's file does not wait for the end of such a file's decoding."""
 
-# One thread each: the cores are shared out by the number of children. Arenas would eat the memory limit.
+# One thread each: the cores are shared out by the number of children.
 QUIET = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SSL_CERT_FILE")
 
@@ -114,7 +114,6 @@ class Sandbox:
         environment |= QUIET | {
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "MALLOC_ARENA_MAX": "2",
             "HOME": str(self._folder),
             "TMPDIR": str(self._folder),
         }
