@@ -2,10 +2,11 @@
 
 from io import BytesIO
 
+import cv2
 import numpy as np
 import pytest
 from analyzers.conftest import Judge
-from analyzers.splicing.drawn import Box, encoded, scene, share_of, tiles, with_copy, with_part
+from analyzers.splicing.drawn import Box, Pixels, encoded, scene, share_of, tiles, with_copy, with_part
 from PIL import Image
 
 from assay.sdk import INCONCLUSIVE, NO_FINDINGS
@@ -25,10 +26,15 @@ def test_nothing_is_found_in_an_unedited_picture(judge: Judge, quality: int) -> 
 
 
 def test_tiles_that_are_alike_are_no_copies(judge: Judge) -> None:
-    finding = judge(encoded(tiles(), 90))
+    finding = judge(encoded(tiles(side=52), 90))
     assert finding.label == NO_FINDINGS
     assert finding.details["copies"], "they are found, and then turned down: each has noise of its own"
     assert all(copy["weight"] < 0 for copy in finding.details["copies"])
+
+
+def test_tiles_whose_period_looks_like_enlarging_are_no_copies_either(judge: Judge) -> None:
+    finding = judge(encoded(tiles(side=48), 90))
+    assert (finding.label, finding.score) == (INCONCLUSIVE, None)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +117,36 @@ def test_the_border_of_a_screenshot_is_no_foreign_part(judge: Judge) -> None:
     finding = judge(encoded(screen))
     assert finding.label == NO_FINDINGS
     assert finding.details["noise"]["noisy"] < 0.8
+
+
+def screenshot(pixels: Pixels, by: float) -> tuple[Pixels, tuple[int, int]]:
+    """Enlarged, with flat borders; and where its upper left corner came to lie."""
+    shown = cv2.resize(pixels, None, fx=by, fy=by, interpolation=cv2.INTER_LINEAR)
+    screen = np.full((720, 1280, 3), 240, np.uint8)
+    left, top = (1280 - shown.shape[1]) // 2, (720 - shown.shape[0]) // 2
+    screen[top : top + shown.shape[0], left : left + shown.shape[1]] = shown
+    return screen, (left, top)
+
+
+def test_a_copied_part_is_found_in_an_enlarging_screenshot(judge: Judge) -> None:
+    screen, (left, top) = screenshot(with_copy(scene(), COPIED, MIDDLE), 1.9)
+    finding = judge(encoded(screen))
+    assert finding.label == "manipulated"
+    x, y, wide, tall = COPIED
+    shown = round(left + 1.9 * x), round(top + 1.9 * y), round(1.9 * wide), round(1.9 * tall)
+    copy = finding.details["copies"][0]
+    assert max(share_of(tuple(copy[place]), shown) for place in ("source", "target")) > 0.6
+
+
+@pytest.mark.parametrize("history", [0, 50], ids=["unedited", "with a foreign part"])
+def test_of_an_enlarged_picture_without_copies_nothing_is_said(judge: Judge, history: int) -> None:
+    pixels = scene()
+    if history:
+        with Image.open(BytesIO(encoded(scene(5), history))) as image:
+            pixels = with_part(pixels, np.asarray(image.convert("RGB")), PASTED)
+    finding = judge(encoded(screenshot(pixels, 1.9)[0]))
+    assert (finding.label, finding.score) == (INCONCLUSIVE, None)
+    assert "enlarged" in finding.evidence[0].text
 
 
 def test_smooth_parts_of_a_strongly_compressed_picture_are_no_copies(judge: Judge) -> None:

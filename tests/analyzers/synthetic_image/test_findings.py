@@ -92,7 +92,7 @@ def test_thresholds_part_the_labels(above_the_least: float) -> None:
     band = by.band(detail)
 
     def label(log_odds: float) -> str:
-        return conclude(Measured((512, 512), ((0, 0),) * FEWEST, (log_odds,) * FEWEST, detail)).label
+        return conclude(Measured((512, 512), ((0, 0),) * FEWEST, (log_odds,) * FEWEST, detail, period=3.0)).label
 
     assert by.clear_to[band] < by.synthetic_from[band]
     assert label(by.synthetic_from[band] + 0.01) == "synthetic"
@@ -102,7 +102,9 @@ def test_thresholds_part_the_labels(above_the_least: float) -> None:
 
 def test_what_is_too_smooth_is_never_accused() -> None:
     by = calibration()
-    finding = conclude(Measured((512, 512), ((0, 0),), (max(by.synthetic_from) + 5,), by.least_detail - 0.1))
+    finding = conclude(
+        Measured((512, 512), ((0, 0),), (max(by.synthetic_from) + 5,), by.least_detail - 0.1, period=3.0)
+    )
     assert finding.label == INCONCLUSIVE
     assert finding.details["raw_score"] > 0.5
 
@@ -111,10 +113,28 @@ def test_what_has_few_squares_is_never_accused() -> None:
     by = calibration()
     odds = (max(by.synthetic_from) + 5,)
     few, enough = (
-        conclude(Measured((200, 200), ((0, 0),) * count, odds * count, by.least_detail + 1))
+        conclude(Measured((200, 200), ((0, 0),) * count, odds * count, by.least_detail + 1, period=3.0))
         for count in (FEWEST - 1, FEWEST)
     )
     assert (few.label, few.score, enough.label) == (INCONCLUSIVE, None, "synthetic")
+
+
+def test_an_enlarged_picture_is_inconclusive(analyzer: SyntheticImage, prepare: Prepare) -> None:
+    with Image.fromarray(photo(6)) as small:
+        enlarged = np.asarray(small.resize((small.width * 17 // 10, small.height * 17 // 10), Image.Resampling.BICUBIC))
+    finding, of_small = analyzer.infer([prepare(encoded(enlarged, "PNG")), prepare(encoded(photo(6), "PNG"))])
+    assert (finding.label, finding.score) == (INCONCLUSIVE, None)
+    assert "enlarged" in finding.evidence[0].text
+    assert 0.0 < finding.details["raw_score"] < 1.0
+    assert "enlarged" not in of_small.evidence[0].text
+
+
+def test_squares_lie_inside_of_the_borders_of_a_screenshot(prepare: Prepare) -> None:
+    screen = np.full((720, 900, 3), 240, np.uint8)
+    screen[101:401, 203:623] = photo(6)
+    for left, top in prepare(encoded(screen, "PNG")).places:
+        assert 203 <= left <= 623 - 128
+        assert 101 <= top <= 401 - 128
 
 
 def test_squares_overlap_by_half_at_most(prepare: Prepare) -> None:

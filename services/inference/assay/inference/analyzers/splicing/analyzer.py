@@ -56,7 +56,7 @@ class Splicing(Analyzer[Prepared]):
 
     manifest: ClassVar[AnalyzerManifest] = AnalyzerManifest(
         name="splicing",
-        version="0.1.0",
+        version="0.2.0",
         title="Spliced and copied parts",
         description="Looks for parts of a picture that appear in it twice, also turned or scaled, and for parts whose "
         "noise differs from the rest.",
@@ -66,13 +66,14 @@ class Splicing(Analyzer[Prepared]):
         labels=(MANIPULATED, NO_FINDINGS, INCONCLUSIVE),
         domain="Photos from 0.1 to 200 megapixels. Finds textured copies best, less in pictures strongly compressed "
         "after editing; larger pictures are searched for copies at 2.5 megapixels. Foreign parts are found only where "
-        "their noise differs clearly, which strong compression and shrinking undo.",
+        "their noise differs clearly, which strong compression and shrinking undo. In enlarged pictures only copies.",
         sources=(
             "D. Cozzolino, G. Poggi, L. Verdoliva, Splicebuster: a new blind image splicing detector, WIFS 2015",
             "I. Amerini, L. Ballan, R. Caldelli, A. Del Bimbo, G. Serra, A SIFT-based forensic method for copy-move "
             "attack detection and transformation recovery, IEEE TIFS 6(3), 2011",
             "G. D. Evangelidis, E. Z. Psarakis, Parametric image alignment using enhanced correlation coefficient "
             "maximization, IEEE TPAMI 30(10), 2008",
+            "A. C. Gallagher, Detection of linear and cubic interpolation in JPEG compressed images, CRV 2005",
         ),
     )
     settings_type: ClassVar[type[BaseModel]] = SplicingSettings

@@ -27,13 +27,17 @@ _TOO_SMOOTH = (
     "The picture holds almost no noise: it was compressed strongly, made smaller or smoothed, or was not taken by a "
     "camera. This method cannot tell anything."
 )
+_ENLARGED = (
+    "The picture was enlarged, as in a screenshot: its noise comes from interpolation, and of parts from elsewhere "
+    "this method cannot tell anything. Upload it as it was before."
+)
 _TOO_WEAK = "The traces are too weak to say that the picture was edited."
 
 
 def conclude(prepared: Prepared, examination: Examination, assessment: Assessment) -> Finding:
     """Judge one picture. Boxes are [x, y, width, height], upright, as people see it.
 
-    There is no score where the traces are weak, or where the picture is too smooth to hold any.
+    There is no score where the traces are weak, or where the picture is too smooth to hold any or was enlarged.
     """
     label = _label(assessment)
     told = [_copy_evidence(prepared, weight, copy) for weight, copy in assessment.copies[:SHOWN]]
@@ -43,7 +47,7 @@ def conclude(prepared: Prepared, examination: Examination, assessment: Assessmen
     if label == NO_FINDINGS:
         told.append(Evidence(text=_SILENCE, weight=round(assessment.weight, 2)))
     elif label == INCONCLUSIVE:
-        told.append(Evidence(text=_TOO_WEAK if assessment.found else _TOO_SMOOTH))
+        told.append(Evidence(text=_why_silent(prepared, assessment)))
     return Finding(
         label=label,
         claim=CLAIM,
@@ -67,6 +71,12 @@ def _label(assessment: Assessment) -> str:
         if assessment.score >= SUSPECT_FROM:
             return INCONCLUSIVE
     return NO_FINDINGS if assessment.informed else INCONCLUSIVE
+
+
+def _why_silent(prepared: Prepared, assessment: Assessment) -> str:
+    if assessment.found:
+        return _TOO_WEAK
+    return _ENLARGED if prepared.enlarged else _TOO_SMOOTH
 
 
 def _copy_evidence(prepared: Prepared, weight: float, copy: Copy) -> Evidence:
@@ -111,6 +121,7 @@ def _details(prepared: Prepared, examination: Examination, assessment: Assessmen
         "raw_score": round(assessment.raw, 5),
         "weight": round(assessment.weight, 3),
         "searched_scale": round(prepared.search.scale, 4),
+        "period": round(prepared.period, 2),
         "copies": [_copy_details(prepared, copy) for copy in prepared.search.copies],
         "noise": {
             "strength": examination.strength,

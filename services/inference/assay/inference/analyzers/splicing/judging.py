@@ -32,12 +32,17 @@ class Judge:
 
     def conclusions(self, batch: Sequence[Prepared]) -> list[Finding]:
         """One finding for each picture, in order. Raises DeviceMemoryError."""
-        return [conclude(each, found, assess(each.search, found)) for each in batch for found in [self._examined(each)]]
+        return [
+            conclude(each, found, assess(each.search, found, enlarged=each.enlarged))
+            for each in batch
+            for found in [self._examined(each)]
+        ]
 
     def drawings(self, prepared: Prepared) -> Iterator[Rendering]:
         """Heat map, mask and pairs. What was measured is measured again if it is no longer remembered."""
         examination = self._recent.get(prepared.sha256) or self._examined(prepared)
-        yield from drawing.drawings(prepared, examination, assess(prepared.search, examination))
+        assessment = assess(prepared.search, examination, enlarged=prepared.enlarged)
+        yield from drawing.drawings(prepared, examination, assessment)
 
     def _examined(self, prepared: Prepared) -> Examination:
         # A picture goes to the device strip by strip, so that the largest takes no more memory there than a small one.

@@ -6,11 +6,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.inference.analyzers.splicing.copies.search import Search, search
-from assay.inference.pictures import open_picture
+from assay.inference.analyzers.splicing.copies.search import Search, confirmed, search
+from assay.inference.pictures import ENLARGED_FROM, inside_frame, open_picture, periodicity
 from assay.sdk import Media, NotApplicableError
 
 MINIMUM_SIDE = 96
+
+_ENLARGED_SCALE = 0.5
+"""Interpolated noise is alike everywhere: a copy must show nearer to the size, too, that the picture once had."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,11 +22,18 @@ class Prepared:
 
     luma    uint8 (H, W), Y of ITU-R BT.601
     search  the parts of it that appear twice
+    period  see pictures.periodicity: large where the picture was enlarged
     """
 
     sha256: str
     luma: NDArray[np.uint8]
     search: Search
+    period: float
+
+    @property
+    def enlarged(self) -> bool:
+        """Whether its noise is interpolation, of which nothing can be said."""
+        return self.period >= ENLARGED_FROM
 
 
 def prepare(media: Media, max_pixels: int) -> Prepared:
@@ -39,4 +49,10 @@ def prepare(media: Media, max_pixels: int) -> Prepared:
         )
     luma = picture.luma()
     cv2.setNumThreads(1)  # the cores are shared out by the number of child processes
-    return Prepared(media.sha256, luma, search(luma))
+    within = inside_frame(luma, MINIMUM_SIDE)
+    x, y, width, height = within
+    period = periodicity(luma[y : y + height, x : x + width])
+    found = search(luma, within)
+    if period >= ENLARGED_FROM:
+        found = confirmed(search(luma, within, _ENLARGED_SCALE), found)
+    return Prepared(media.sha256, luma, found, period)

@@ -31,7 +31,7 @@ class Assessment:
     copies    those that speak for it at all, with their log-odds, the strongest first
     foreign   log-odds of the part whose noise is unlike the rest; below 0 it is not told of
     raw       0..1: how far the stronger of both goes, also where nothing speaks for manipulation; not a probability
-    informed  False where the picture is too smooth for silence to mean anything
+    informed  False where the picture is too smooth, or was enlarged, so that silence means nothing
     """
 
     weight: float
@@ -51,16 +51,16 @@ class Assessment:
         return 1.0 / (1.0 + math.exp(-self.weight))
 
 
-def assess(search: Search, examination: Examination) -> Assessment:
-    """Weigh both traces."""
+def assess(search: Search, examination: Examination, *, enlarged: bool) -> Assessment:
+    """Weigh both traces. enlarged: the picture's noise is interpolation, and says nothing of its parts."""
     weighed = sorted(((copy_weight(copy), copy) for copy in search.copies), key=lambda pair: -pair[0])
     copies = tuple(pair for pair in weighed if pair[0] > 0.0)
-    foreign = foreign_weight(examination)
+    foreign = 0.0 if enlarged else foreign_weight(examination)
     strongest = max([foreign, *(weight for weight, _ in copies)])
     # Beyond the bounds of the weights, so that pictures can be ranked.
     furthest = max([_line(examination.strength, _FOREIGN), *(_line(likelihood(copy), _COPY) for copy in search.copies)])
     raw = 1.0 / (1.0 + math.exp(-furthest / _RAW_SPREAD))
-    informed = examination.noisy >= _LEAST_NOISY
+    informed = examination.noisy >= _LEAST_NOISY and not enlarged
     weight = strongest if strongest > 0.0 else _SILENCE if informed else 0.0
     return Assessment(weight=weight, raw=raw, copies=copies, foreign=foreign, informed=informed)
 

@@ -7,6 +7,7 @@ import numpy as np
 from assay.inference.analyzers.synthetic_image.calibration import Calibration, calibration
 from assay.inference.analyzers.synthetic_image.crops import SIDE
 from assay.inference.analyzers.synthetic_image.labels import CLAIM, SYNTHETIC
+from assay.inference.pictures import ENLARGED_FROM
 from assay.sdk import INCONCLUSIVE, NO_FINDINGS, Evidence, Finding
 
 FEWEST = 6
@@ -21,12 +22,14 @@ class Measured:
     places    (left, top) of each crop
     log_odds  of each crop, not calibrated
     detail    see judging.detail_of
+    period    see pictures.periodicity
     """
 
     size: tuple[int, int]
     places: tuple[tuple[int, int], ...]
     log_odds: tuple[float, ...]
     detail: float
+    period: float
 
 
 def conclude(measured: Measured, by: Calibration | None = None) -> Finding:
@@ -43,7 +46,14 @@ def conclude(measured: Measured, by: Calibration | None = None) -> Finding:
         "crops": len(measured.log_odds),
         "crop_log_odds": list(measured.log_odds),
         "detail": round(measured.detail, 3),
+        "period": round(measured.period, 2),
     }
+    if measured.period >= ENLARGED_FROM:
+        return _silent(
+            "The picture was enlarged, as in a screenshot: what lies between its pixels is interpolated, and hides the "
+            "traces looked for. Upload it as it was before.",
+            details,
+        )
     if measured.detail < by.least_detail:
         return _silent(
             "The picture is too smooth, through blur, shrinking or strong compression, to hold the traces looked for.",

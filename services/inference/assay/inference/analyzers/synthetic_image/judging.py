@@ -55,6 +55,7 @@ def measured(view: View, log_odds: NDArray[np.float32]) -> Measured:
         places=view.places[: len(log_odds)],
         log_odds=tuple(round(float(score), 4) for score in log_odds),
         detail=detail_of(view.crops[:JUDGED]),
+        period=view.period,
     )
 
 

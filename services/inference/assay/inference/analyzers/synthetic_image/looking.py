@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.inference.analyzers.synthetic_image.crops import SIDE, choose
-from assay.inference.pictures import Picture, open_picture
+from assay.inference.pictures import Picture, inside_frame, open_picture, periodicity
 from assay.sdk import Media, NotApplicableError
 
 JUDGED = 6
@@ -36,12 +36,14 @@ class View:
     crops      uint8 (N, 128, 128, 3), the most detailed first; N is 0 for a picture without any detail
     places     (left, top) of each, in pixels of the picture
     thumbnail  uint8 (h, w, 3): every so many-th pixel, to draw over
+    period     see pictures.periodicity: large where the picture was enlarged
     """
 
     size: tuple[int, int]
     crops: Pixels
     places: tuple[tuple[int, int], ...]
     thumbnail: Pixels
+    period: float
 
 
 def look(media: Media, max_pixels: int) -> View:
@@ -53,36 +55,48 @@ def look(media: Media, max_pixels: int) -> View:
     return _large(picture) if width * height > _WHOLE_PIXELS else _small(picture)
 
 
-def _places(luma: Pixels) -> list[tuple[int, int]]:
-    """Spread over the picture; closer together where that leaves too few."""
-    spread = choose(luma, SHOWN, apart=_APART)
-    return spread if len(spread) >= JUDGED else choose(luma, SHOWN)
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is decided on luminance alone: (top, left) of the squares, and the period."""
+
+    places: list[tuple[int, int]]
+    period: float
+
+
+def _seen(luma: Pixels) -> _Seen:
+    """Squares inside of flat borders, spread over the picture; closer together where that leaves too few."""
+    x, y, width, height = inside_frame(luma, SIDE)
+    inside = luma[y : y + height, x : x + width]
+    spread = choose(inside, SHOWN, apart=_APART)
+    places = spread if len(spread) >= JUDGED else choose(inside, SHOWN)
+    return _Seen([(y + top, x + left) for top, left in places], periodicity(inside))
 
 
 def _small(picture: Picture) -> View:
     pixels = picture.rgb()
-    places = _places(np.ascontiguousarray(pixels[..., 1]))
-    parts = [pixels[top : top + SIDE, left : left + SIDE] for top, left in places]
-    return _view(picture, parts, places, pixels[:: _step(picture), :: _step(picture)])
+    seen = _seen(np.ascontiguousarray(pixels[..., 1]))
+    parts = [pixels[top : top + SIDE, left : left + SIDE] for top, left in seen.places]
+    return _view(picture, parts, seen, pixels[:: _step(picture), :: _step(picture)])
 
 
 def _large(picture: Picture) -> View:
     """Two decodings, none of which keeps the whole picture in three colours."""
     luma = picture.luma()
-    places = _places(luma)
+    seen = _seen(luma)
     gray = luma[:: _step(picture), :: _step(picture)].copy()
     del luma
-    parts = picture.parts([(left, top, SIDE, SIDE) for top, left in places]) if places else []
-    return _view(picture, parts, places, np.repeat(gray[..., None], 3, axis=2))
+    parts = picture.parts([(left, top, SIDE, SIDE) for top, left in seen.places]) if seen.places else []
+    return _view(picture, parts, seen, np.repeat(gray[..., None], 3, axis=2))
 
 
-def _view(picture: Picture, parts: Sequence[Pixels], places: list[tuple[int, int]], thumbnail: Pixels) -> View:
+def _view(picture: Picture, parts: Sequence[Pixels], seen: _Seen, thumbnail: Pixels) -> View:
     crops = np.stack(parts) if parts else np.zeros((0, SIDE, SIDE, 3), np.uint8)
     return View(
         size=picture.size,
         crops=crops,
-        places=tuple((left, top) for top, left in places),
+        places=tuple((left, top) for top, left in seen.places),
         thumbnail=np.ascontiguousarray(thumbnail),
+        period=seen.period,
     )
 
 

@@ -21,6 +21,7 @@ from assay.inference.analyzers.synthetic_image.training.listing import first_of_
 from assay.inference.analyzers.synthetic_image.training.measures import auc, recall_at
 from assay.inference.analyzers.synthetic_image.training.variants import CLEAN, VARIANTS
 from assay.inference.analyzers.synthetic_image.training.viewing import view_of
+from assay.inference.pictures import ENLARGED_FROM
 from assay.sdk import AnalyzerError
 
 FALSE_ALARMS = 0.007
@@ -39,20 +40,27 @@ def measure(weights: Path, table: Path, split: str = "calibrate") -> None:
     judge = Judge(weights, "cpu")
     with table.open("w", newline="") as stream:
         rows = csv.writer(stream)
-        rows.writerow(("source", "synthetic", "variant", "log_odds", "detail"))
+        rows.writerow(("source", "synthetic", "variant", "log_odds", "detail", "period"))
         for name, synthetic, variant, content in _contents(split):
             try:
-                scores, detail = _scored(judge, content)
+                view = view_of(content)
             except AnalyzerError:
                 continue
-            if len(scores):
-                rows.writerow((name, synthetic, variant, f"{scores.mean():.4f}", f"{detail:.3f}"))
+            if len(view.crops):
+                scores = judge.log_odds(view.crops[:JUDGED])
+                detail = detail_of(view.crops[:JUDGED])
+                rows.writerow((name, synthetic, variant, f"{scores.mean():.4f}", f"{detail:.3f}", f"{view.period:.2f}"))
 
 
 def calibrate(table: Path, target: Path = calibration.PATH) -> None:
-    """Fit the curve and the thresholds to the table of `measure`, write them, print what they do."""
+    """Fit the curve and the thresholds to the table of `measure`, write them, print what they do.
+
+    Enlarged pictures are left out: the analyzer says nothing of them.
+    """
     with table.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
+        measured = list(csv.DictReader(stream))
+    rows = [row for row in measured if float(row["period"]) < ENLARGED_FROM]
+    print(f"{len(measured) - len(rows)} of {len(measured)} rows are of enlarged pictures")
     odds = np.array([float(row["log_odds"]) for row in rows])
     made = np.array([float(row["synthetic"]) for row in rows])
     detail = np.array([float(row["detail"]) for row in rows])
@@ -75,12 +83,15 @@ def calibrate(table: Path, target: Path = calibration.PATH) -> None:
     target.write_text(json.dumps(asdict(fitted), indent=None) + "\n", encoding="utf-8")
     print(f"{int(real.sum())} real and {int(made.sum())} made rows; slope {slope:.3f}, intercept {intercept:.3f}")
     print(f"synthetic from {fitted.synthetic_from}, clear to {fitted.clear_to}, bands {fitted.bands}")
+    called, cleared = odds >= np.array(fitted.synthetic_from)[band], odds <= np.array(fitted.clear_to)[band]
     for variant in (CLEAN, *VARIANTS):
         of_it = np.array([row["variant"] == variant for row in rows])
         found = f"AUC {auc(odds[of_it], made[of_it]):.3f}, at 1 % {recall_at(odds[of_it], made[of_it]):.3f}"
-        called = odds >= np.array(fitted.synthetic_from)[band]
-        false, caught = called[of_it & real].mean(), called[of_it & ~real].mean()
-        print(f"  {variant:10} n {int(of_it.sum()):5}  {found}  called synthetic: real {false:.3f}, made {caught:.3f}")
+        told = ", ".join(
+            f"{name}: called synthetic {called[which].mean():.3f}, nothing found {cleared[which].mean():.3f}"
+            for name, which in (("real", of_it & real), ("made", of_it & ~real))
+        )
+        print(f"  {variant:10} n {int(of_it.sum()):5}  {found}  {told}")
     for name in sorted({row["source"] for row in rows}):
         of_it = np.array([row["source"] == name and row["variant"] == CLEAN for row in rows])
         against = of_it | (np.array([row["variant"] == CLEAN for row in rows]) & (made != made[of_it][0]))
@@ -125,8 +136,3 @@ def _contents(split: str) -> Iterator[tuple[str, int, str, bytes]]:
                     opened.draft("RGB", (_LARGEST, _LARGEST))
                     image = ImageOps.exif_transpose(opened).convert("RGB")
                 yield one.source, one.synthetic, name, VARIANTS[name](image)
-
-
-def _scored(judge: Judge, content: bytes) -> tuple[NDArray[np.float32], float]:
-    crops = view_of(content).crops[:JUDGED]
-    return judge.log_odds(crops), detail_of(crops)
