@@ -1,4 +1,4 @@
-"""Large blocks stay with the process while there is work, and go back to the kernel when the device rests."""
+"""Large blocks stay with the process while there is work, and go back to the kernel when it rests."""
 
 import platform
 import subprocess
@@ -38,6 +38,39 @@ async def main():
 
 asyncio.run(main())
 """
+# As the sandbox runs it: a process that prepares one file after the other, each of 16 MiB.
+CHILD_SCRIPT = """
+import os, resource, socket, sys, time
+from pathlib import Path
+from assay.inference import child, memory, wire
+from assay.sdk import Media
+
+class Reader:
+    def prepare(self, media):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        bytes(bytearray(b"x") * (16 << 20))
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def resident(pid):
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+
+memory.keep_large_blocks(kept=memory.KEPT_BY_CHILD, mapped_from=memory.MAPPED_BY_CHILD)
+child.RESTS_S = 1.0
+ours, theirs = socket.socketpair()
+if not (pid := os.fork()):
+    ours.close()
+    child.serve(theirs, Reader())
+    os._exit(0)
+theirs.close()
+for _ in range(3):
+    wire.send(ours, wire.Task(Media(Path("x"), "image/jpeg", 1, ""), 60))
+    print(wire.receive(ours)[0].prepared)
+working, until = resident(pid), time.monotonic() + 20
+while working - resident(pid) < (16 << 20) // 4096:
+    assert time.monotonic() < until, "nothing is given back"
+    time.sleep(0.05)
+print("given back")
+"""
 FEW = 16
 """Faults: fewer than a batch has where the kernel clears 2 MiB at a time."""
 
@@ -46,15 +79,23 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def run(how: str) -> list[str]:
-    """Page faults of three batches, a line each, and what else the script says."""
-    done = subprocess.run([sys.executable, "-P", "-c", SCRIPT, how], capture_output=True, text=True, check=False)
+def run(*arguments: str, script: str = SCRIPT) -> list[str]:
+    """Page faults of three batches or files, a line each, and what else the script says."""
+    done = subprocess.run([sys.executable, "-P", "-c", script, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
 
 def test_the_pages_of_a_batch_serve_the_next_one_until_the_device_rests() -> None:
     first, second, third, end = run("kept")
+    assert int(first) > FEW
+    assert max(int(second), int(third)) < FEW
+    assert end == "given back"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+def test_the_pages_of_a_file_serve_the_childs_next_one_until_it_rests() -> None:
+    first, second, third, end = run(script=CHILD_SCRIPT)
     assert int(first) > FEW
     assert max(int(second), int(third)) < FEW
     assert end == "given back"

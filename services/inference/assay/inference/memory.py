@@ -2,7 +2,7 @@
 
 glibc maps a block of 32 MiB or more anew each time and unmaps it when it is freed. A network's activations for a batch
 are such blocks, and having the kernel clear their pages for each of them took a quarter of ResNet-18's processor time
-in batches of 16; a decoded picture of one megapixel, 2,200 faults, two fifths of its child's. docs/decisions/0014 has the
+in batches of 16, and 2,200 faults a picture of one megapixel a third of its child's. docs/decisions/0014 has the
 figures.
 """
 
