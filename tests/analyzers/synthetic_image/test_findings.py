@@ -11,9 +11,12 @@ from PIL import Image
 
 from assay.inference.analyzers.synthetic_image import SyntheticImage, SyntheticImageSettings
 from assay.inference.analyzers.synthetic_image.calibration import calibration
-from assay.inference.analyzers.synthetic_image.conclusion import FEWEST, Measured, conclude
+from assay.inference.analyzers.synthetic_image.conclusion import FEWEST, Measured, Portrait, conclude
 from assay.inference.analyzers.synthetic_image.looking import JUDGED, SHOWN, PictureTooSmallError, look
-from assay.sdk import INCONCLUSIVE, NO_FINDINGS, Media
+from assay.inference.analyzers.synthetic_image.portrait_calibration import portrait_calibration
+from assay.inference.analyzers.synthetic_image.portraits import IS_PORTRAIT
+from assay.inference.analyzers.synthetic_image.whole import whole
+from assay.sdk import INCONCLUSIVE, NO_FINDINGS, Finding, Media
 
 
 def test_every_finding_carries_its_raw_score(analyzer: SyntheticImage, prepare: Prepare) -> None:
@@ -157,3 +160,46 @@ def test_settings_limit_the_size(tmp_path) -> None:  # type: ignore[no-untyped-d
     analyzer = SyntheticImage(SyntheticImageSettings(max_pixels=20_000))
     with pytest.raises(Exception, match="megapixels"):
         analyzer.prepare(Media(path, "image/jpeg", 1, "0" * 64))
+
+
+def _of_face(log_odds: float | None, squares: float, detail: float) -> Finding:
+    portrait = Portrait(0.2 if log_odds is None else 0.9, log_odds)
+    return conclude(Measured((300, 300), ((0, 0),) * FEWEST, (squares,) * FEWEST, detail, 3.0, portrait))
+
+
+def test_a_face_accuses_and_keeps_from_clearing_but_never_clears() -> None:
+    by, of_faces = calibration(), portrait_calibration()
+    detail = by.least_detail + 0.8
+    clear, between = by.clear_to[by.band(detail)] - 0.01, (of_faces.synthetic_from + of_faces.clear_to) / 2
+    no_face, accused = _of_face(None, clear, detail), _of_face(of_faces.synthetic_from + 0.01, clear, detail)
+    assert (no_face.label, accused.label) == (NO_FINDINGS, "synthetic")
+    assert accused.details["raw_score"] > no_face.details["raw_score"]
+    assert _of_face(between, clear, detail).label == INCONCLUSIVE
+    made = by.synthetic_from[by.band(detail)] + 0.01
+    innocent = _of_face(of_faces.clear_to - 5, made, detail)
+    assert (innocent.label, innocent.score) == ("synthetic", _of_face(None, made, detail).score)
+
+
+def test_a_smooth_face_is_never_accused() -> None:
+    detail = calibration().least_detail - 0.1
+    assert _of_face(portrait_calibration().synthetic_from + 5, 0.0, detail).label == INCONCLUSIVE
+
+
+def test_what_is_no_portrait_is_judged_without_the_expert(analyzer: SyntheticImage, prepare: Prepare) -> None:
+    finding = analyzer.infer([prepare(encoded(photo(3), quality=92))])[0]
+    assert 0.0 <= finding.details["portrait"] < IS_PORTRAIT
+    assert finding.details["portrait_log_odds"] is None
+
+
+@pytest.mark.parametrize(
+    ("size", "seen"),
+    [
+        ((300, 420), (300, 420)),
+        ((900, 600), (450, 300)),
+        ((1300, 1024), (434, 342)),
+        ((400, 500), (300, 375)),
+        ((200, 300), (0, 0)),
+    ],
+)
+def test_pictures_are_looked_at_whole_and_small(size: tuple[int, int], seen: tuple[int, int]) -> None:
+    assert whole(photo(1, *size)).shape == (*seen, 3)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from assay.inference.analyzers.synthetic_image.crops import SIDE
@@ -19,10 +20,13 @@ from assay.inference.analyzers.synthetic_image.training.calibrating import platt
 from assay.inference.analyzers.synthetic_image.training.chain import Passed
 from assay.inference.analyzers.synthetic_image.training.examples import Examples, read_rows, weights_of
 from assay.inference.analyzers.synthetic_image.training.fitting import fit, scores_of
+from assay.inference.analyzers.synthetic_image.training.fitting_portraits import averaged
 from assay.inference.analyzers.synthetic_image.training.fitting_traces import Crops, fit_traces, traces_of
 from assay.inference.analyzers.synthetic_image.training.listing import read_list
 from assay.inference.analyzers.synthetic_image.training.measures import auc, by_picture, recall_at
 from assay.inference.analyzers.synthetic_image.training.near_duplicates import Known, likeness
+from assay.inference.analyzers.synthetic_image.training.portraying import SIDE as PORTRAIT_SIDE
+from assay.inference.analyzers.synthetic_image.training.portraying import Portrait, drawn
 from assay.inference.analyzers.synthetic_image.training.sources import SOURCES
 
 
@@ -176,3 +180,18 @@ def test_the_curve_finds_the_slope_that_made_the_labels() -> None:
     made = (chance.random(len(odds)) < 1 / (1 + np.exp(-1.5 * odds))).astype(float)
     slope, intercept = platt(odds, made)
     assert abs(slope - 1.5) < 0.1 and abs(intercept) < 0.1
+
+
+@pytest.mark.parametrize("made", [0, 1])
+def test_a_portrait_gives_squares_of_one_size_by_its_seed(made: int) -> None:
+    forms = tuple(np.asarray(picture(side, side)) for side in (300, 280, 340))
+    portrait = Portrait("drawn", "0" * 64, made, forms)
+    squares = [drawn(portrait, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    assert [square.shape for square in squares] == [(PORTRAIT_SIDE, PORTRAIT_SIDE, 3)] * 3
+    assert np.array_equal(squares[0], squares[1])
+    assert not np.array_equal(squares[0], squares[2])
+
+
+def test_weights_of_two_rounds_are_averaged() -> None:
+    mean = averaged({"a": torch.tensor([1.0]), "n": torch.tensor(3)}, {"a": torch.tensor([3.0]), "n": torch.tensor(3)})
+    assert (float(mean["a"]), int(mean["n"])) == (2.0, 3)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from assay.inference.analyzers.synthetic_image.judging import Judge
 
 WEIGHTS = "network.safetensors"
+PORTRAITS = "portraits.safetensors"
 
 
 class SyntheticImageSettings(BaseModel):
@@ -47,7 +48,7 @@ class SyntheticImage(Analyzer[View]):
 
     manifest: ClassVar[AnalyzerManifest] = AnalyzerManifest(
         name="synthetic-image",
-        version="0.2.0",
+        version="0.3.0",
         title="Traces of image generators",
         description="Looks in noise and neighbouring pixels for what GANs and diffusion models leave there.",
         media_types=("image/jpeg", "image/png", "image/webp", "image/tiff", "image/bmp"),
@@ -61,6 +62,14 @@ class SyntheticImage(Analyzer[View]):
                 source="training/ in this analyzer's folder",
                 licence="Apache-2.0",
                 url=f"package:assay.inference.analyzers.synthetic_image/{WEIGHTS}",
+            ),
+            Weights(
+                name=PORTRAITS,
+                sha256="280459144aa6f2b754fbb015833958db6a8fe48a092634bd7c8297426ef9e32a",
+                size=1293284,
+                source="training/ in this analyzer's folder",
+                licence="Apache-2.0",
+                url=f"package:assay.inference.analyzers.synthetic_image/{PORTRAITS}",
             ),
         ),
         domain="Whole pictures of 128 pixels each way or more, made by StyleGAN2 or by a diffusion model with the "
@@ -88,7 +97,7 @@ class SyntheticImage(Analyzer[View]):
         """Bring the network to the device and warm up."""
         from assay.inference.analyzers.synthetic_image.judging import Judge
 
-        self._judge = Judge(self.weights[WEIGHTS], device)
+        self._judge = Judge(self.weights[WEIGHTS], device, self.weights[PORTRAITS])
         self._judge.warm_up()
 
     def prepare(self, media: Media) -> View:

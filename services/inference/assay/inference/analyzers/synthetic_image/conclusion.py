@@ -7,11 +7,24 @@ import numpy as np
 from assay.inference.analyzers.synthetic_image.calibration import Calibration, calibration
 from assay.inference.analyzers.synthetic_image.crops import SIDE
 from assay.inference.analyzers.synthetic_image.labels import CLAIM, SYNTHETIC
+from assay.inference.analyzers.synthetic_image.portrait_calibration import portrait_calibration
 from assay.inference.pictures import ENLARGED_FROM
 from assay.sdk import INCONCLUSIVE, NO_FINDINGS, Evidence, Finding
 
 FEWEST = 6
 """With fewer squares their mean varies more than in the pictures that the thresholds were set on: no accusation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """What the networks for portraits say.
+
+    chance    that it is a close-up portrait
+    log_odds  that StyleGAN2 made it, not calibrated; None of what is no portrait
+    """
+
+    chance: float
+    log_odds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +36,7 @@ class Measured:
     log_odds  of each crop, not calibrated
     detail    see judging.detail_of
     period    see pictures.periodicity
+    portrait  None of pictures that are not looked at whole
     """
 
     size: tuple[int, int]
@@ -30,6 +44,7 @@ class Measured:
     log_odds: tuple[float, ...]
     detail: float
     period: float
+    portrait: Portrait | None = None
 
 
 def conclude(measured: Measured, by: Calibration | None = None) -> Finding:
@@ -39,7 +54,10 @@ def conclude(measured: Measured, by: Calibration | None = None) -> Finding:
         return _silent("The picture has no part with enough detail to look at.", {"crops": 0})
     log_odds = float(np.mean(measured.log_odds))
     probability = by.probability(log_odds)
-    details = {
+    face = measured.portrait.log_odds if measured.portrait else None
+    if face is not None:
+        probability = portrait_calibration().raised(probability, face)
+    details: dict[str, object] = {
         "raw_score": round(probability, 4),
         "log_odds": round(log_odds, 4),
         "photos_as_high": round(by.p_value(log_odds), 5),
@@ -47,6 +65,8 @@ def conclude(measured: Measured, by: Calibration | None = None) -> Finding:
         "crop_log_odds": list(measured.log_odds),
         "detail": round(measured.detail, 3),
         "period": round(measured.period, 2),
+        "portrait": round(measured.portrait.chance, 4) if measured.portrait else None,
+        "portrait_log_odds": round(face, 4) if face is not None else None,
     }
     if measured.period >= ENLARGED_FROM:
         return _silent(
@@ -60,13 +80,15 @@ def conclude(measured: Measured, by: Calibration | None = None) -> Finding:
             details,
         )
     band = by.band(measured.detail)
+    if face is not None and face >= portrait_calibration().synthetic_from:
+        return _synthetic_portrait(face, probability, details)
     if log_odds >= by.synthetic_from[band] and len(measured.log_odds) < FEWEST:
         return _silent(
             "It looks generated, but the picture is too small, or has too little detail, to be sure.", details
         )
     if log_odds >= by.synthetic_from[band]:
         return _synthetic(measured, probability, by.p_value(log_odds), details)
-    if log_odds <= by.clear_to[band]:
+    if log_odds <= by.clear_to[band] and (face is None or face <= portrait_calibration().clear_to):
         return Finding(
             label=NO_FINDINGS,
             claim=CLAIM,
@@ -84,6 +106,22 @@ def conclude(measured: Measured, by: Calibration | None = None) -> Finding:
         f"The traces are ambiguous: {_percent(by.p_value(log_odds))} of the real photos that this was tried on look as "
         "synthetic as this picture.",
         details,
+    )
+
+
+def _synthetic_portrait(face: float, probability: float, details: dict[str, object]) -> Finding:
+    as_high = portrait_calibration().p_value(face)
+    text = (
+        f"The face looks as StyleGAN2 makes them; {_percent(as_high)} of the real portraits that this was tried on "
+        "look as synthetic."
+    )
+    return Finding(
+        label=SYNTHETIC,
+        claim=CLAIM,
+        score=probability,
+        confidence=0.7,
+        evidence=(Evidence(text=text, weight=1.0),),
+        details=details,
     )
 
 

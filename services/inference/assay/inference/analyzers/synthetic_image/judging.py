@@ -7,20 +7,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from assay.inference.analyzers.synthetic_image.conclusion import Measured, conclude
+from assay.inference.analyzers.synthetic_image.conclusion import Measured, Portrait, conclude
 from assay.inference.analyzers.synthetic_image.crops import SIDE
 from assay.inference.analyzers.synthetic_image.looking import JUDGED, View
 from assay.inference.analyzers.synthetic_image.network import load_network
+from assay.inference.analyzers.synthetic_image.portraits import IS_PORTRAIT, load_portraits
 from assay.sdk import Finding
 
 _CHUNK = 24
 
 
 class Judge:
-    """The network on its device."""
+    """The networks on their device. portraits: weights of those for portraits; without them nothing is one."""
 
-    def __init__(self, weights: Path, device: str) -> None:
+    def __init__(self, weights: Path, device: str, portraits: Path | None = None) -> None:
         self._network = load_network(weights, device)
+        self._portraits = load_portraits(portraits, device) if portraits else None
         self._device = device
 
     def warm_up(self) -> None:
@@ -35,8 +37,18 @@ class Judge:
         scores = self.log_odds(np.concatenate(deciding))
         ends = np.cumsum([len(crops) for crops in deciding])
         return [
-            conclude(measured(view, of_view)) for view, of_view in zip(batch, np.split(scores, ends[:-1]), strict=True)
+            conclude(measured(view, of_view, self.portrait(view)))
+            for view, of_view in zip(batch, np.split(scores, ends[:-1]), strict=True)
         ]
+
+    def portrait(self, view: View) -> Portrait | None:
+        """What the networks for portraits say; None where the picture is not looked at whole."""
+        if self._portraits is None or not view.whole.size:
+            return None
+        with torch.inference_mode():
+            chance = self._portraits.chance(view.whole, self._device)
+            is_one = chance >= IS_PORTRAIT
+            return Portrait(chance, self._portraits.log_odds(view.whole, self._device) if is_one else None)
 
     def log_odds(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Of each crop (N, 128, 128, 3), not calibrated."""
@@ -48,7 +60,7 @@ class Judge:
         return np.concatenate(found)
 
 
-def measured(view: View, log_odds: NDArray[np.float32]) -> Measured:
+def measured(view: View, log_odds: NDArray[np.float32], portrait: Portrait | None = None) -> Measured:
     """What the conclusion rests on."""
     return Measured(
         size=view.size,
@@ -56,6 +68,7 @@ def measured(view: View, log_odds: NDArray[np.float32]) -> Measured:
         log_odds=tuple(round(float(score), 4) for score in log_odds),
         detail=detail_of(view.crops[:JUDGED]),
         period=view.period,
+        portrait=portrait,
     )
 
 

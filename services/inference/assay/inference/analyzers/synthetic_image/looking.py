@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.inference.analyzers.synthetic_image.crops import SIDE, choose
+from assay.inference.analyzers.synthetic_image.whole import NOTHING, whole
 from assay.inference.pictures import Picture, inside_frame, open_picture, periodicity
 from assay.sdk import Media, NotApplicableError
 
@@ -37,6 +38,7 @@ class View:
     places     (left, top) of each, in pixels of the picture
     thumbnail  uint8 (h, w, 3): every so many-th pixel, to draw over
     period     see pictures.periodicity: large where the picture was enlarged
+    whole      see whole.whole: the picture made small, if it may be a portrait
     """
 
     size: tuple[int, int]
@@ -44,6 +46,7 @@ class View:
     places: tuple[tuple[int, int], ...]
     thumbnail: Pixels
     period: float
+    whole: Pixels
 
 
 def look(media: Media, max_pixels: int) -> View:
@@ -79,7 +82,7 @@ def _small(picture: Picture) -> View:
     rows = pixels[:: _step(picture)]
     # half the time of a step in both directions
     thumbnail = np.take(rows, range(0, rows.shape[1], _step(picture)), axis=1)
-    return _view(picture, parts, seen, thumbnail)
+    return _view(picture, parts, seen, thumbnail, whole(pixels))
 
 
 def _large(picture: Picture) -> View:
@@ -89,10 +92,10 @@ def _large(picture: Picture) -> View:
     gray = luma[:: _step(picture), :: _step(picture)].copy()
     del luma
     parts = picture.parts([(left, top, SIDE, SIDE) for top, left in seen.places]) if seen.places else []
-    return _view(picture, parts, seen, np.repeat(gray[..., None], 3, axis=2))
+    return _view(picture, parts, seen, np.repeat(gray[..., None], 3, axis=2), NOTHING)
 
 
-def _view(picture: Picture, parts: Sequence[Pixels], seen: _Seen, thumbnail: Pixels) -> View:
+def _view(picture: Picture, parts: Sequence[Pixels], seen: _Seen, thumbnail: Pixels, small: Pixels) -> View:
     crops = np.stack(parts) if parts else np.zeros((0, SIDE, SIDE, 3), np.uint8)
     return View(
         size=picture.size,
@@ -100,6 +103,7 @@ def _view(picture: Picture, parts: Sequence[Pixels], seen: _Seen, thumbnail: Pix
         places=tuple((left, top) for top, left in seen.places),
         thumbnail=np.ascontiguousarray(thumbnail),
         period=seen.period,
+        whole=small,
     )
 
 

@@ -17,27 +17,30 @@ _WIDTHS = (32, 48, 96)
 _STEP, _FARTHEST = 3.0, 2.0
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
     """Two convolutions around a shortcut."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first = _layer(width, width)
-        self.second = nn.Sequential(_conv(width, width), nn.BatchNorm2d(width))
+        self.first = layer(width, width)
+        self.second = nn.Sequential(conv(width, width), nn.BatchNorm2d(width))
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Same shape."""
         return torch.relu(inputs + self.second(self.first(inputs)))
 
 
-def _conv(inputs: int, outputs: int, side: int = 3, stride: int = 1) -> nn.Conv2d:
+def conv(inputs: int, outputs: int, side: int = 3, stride: int = 1) -> nn.Conv2d:
+    """A convolution that keeps the size, less its stride."""
     return nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=False)
 
 
-def _layer(inputs: int, outputs: int, side: int = 3, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(_conv(inputs, outputs, side, stride), nn.BatchNorm2d(outputs), nn.ReLU())
+def layer(inputs: int, outputs: int, side: int = 3, stride: int = 1) -> nn.Sequential:
+    """A convolution, normalised and rectified."""
+    return nn.Sequential(conv(inputs, outputs, side, stride), nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-def _differences() -> Tensor:
+def differences() -> Tensor:
     """Stencils of the differences at each pixel of a cell of 2 x 2: (40, 3, 4, 4), for a convolution with stride 2.
 
     Of luma: first and second differences along rows and columns, across both, along a diagonal. Of red and blue less
@@ -71,14 +74,14 @@ class Traces(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         fine, middle, coarse = _WIDTHS
-        self.register_buffer("differences", _differences() / _STEP, persistent=False)
+        self.register_buffer("differences", differences() / _STEP, persistent=False)
         self.body = nn.Sequential(
-            _layer(len(self.differences), fine, side=1),
-            _layer(fine, fine),
-            _layer(fine, middle, stride=2),
-            _Residual(middle),
-            _layer(middle, coarse, stride=2),
-            _Residual(coarse),
+            layer(len(self.differences), fine, side=1),
+            layer(fine, fine),
+            layer(fine, middle, stride=2),
+            Residual(middle),
+            layer(middle, coarse, stride=2),
+            Residual(coarse),
         )
         self.dropped = nn.Dropout(0.2)
         self.out = nn.Linear(2 * coarse, 1)

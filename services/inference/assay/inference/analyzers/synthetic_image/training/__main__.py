@@ -1,16 +1,18 @@
 """One entry for every step: `python -m assay.inference.analyzers.synthetic_image.training STEP [options]`.
 
 In order: list, build (README.md says which passes), view, reconstruct, align, leak, train, measure, calibrate,
-leave-out. Each needs what those before it wrote. The fetched repositories lie in the folder that ASSAY_TRAINING_DATA
-names, the weights of autoencoders (`reconstruct`) in the one that ASSAY_TRAINING_AUTOENCODERS names.
+leave-out; portraits and calibrate-portraits need none of these. Each needs what those before it wrote. The fetched
+repositories lie in the folder that ASSAY_TRAINING_DATA names, the weights of autoencoders (`reconstruct`) in the one
+that ASSAY_TRAINING_AUTOENCODERS names.
 """
 
 import argparse
 from pathlib import Path
 
-from assay.inference.analyzers.synthetic_image.analyzer import WEIGHTS
+from assay.inference.analyzers.synthetic_image.analyzer import PORTRAITS, WEIGHTS
 
 _WEIGHTS = Path(__file__).parents[1] / WEIGHTS
+_PORTRAITS = Path(__file__).parents[1] / PORTRAITS
 
 
 def main() -> None:
@@ -53,6 +55,14 @@ def main() -> None:
         from assay.inference.analyzers.synthetic_image.training.calibrating import measure
 
         measure(arguments.weights, arguments.table)
+    elif arguments.step == "portraits":
+        from assay.inference.analyzers.synthetic_image.training.fitting_portraits import train_portraits
+
+        train_portraits(arguments.weights)
+    elif arguments.step == "calibrate-portraits":
+        from assay.inference.analyzers.synthetic_image.training.calibrating_portraits import calibrate_portraits
+
+        calibrate_portraits(arguments.weights)
     else:
         from assay.inference.analyzers.synthetic_image.training.calibrating import calibrate
 
@@ -88,6 +98,10 @@ def _parser() -> argparse.ArgumentParser:
     measure = steps.add_parser("measure", help="score whole pictures of the sources kept for calibration")
     for step in (train, measure):
         step.add_argument("--weights", type=Path, default=_WEIGHTS)
+    portraits = steps.add_parser("portraits", help="train the networks that judge portraits")
+    of_portraits = steps.add_parser("calibrate-portraits", help="fit curve and thresholds to portraits kept out")
+    for step in (portraits, of_portraits):
+        step.add_argument("--weights", type=Path, default=_PORTRAITS)
     calibrate = steps.add_parser("calibrate", help="fit the curve and the thresholds to what `measure` wrote")
     for step in (measure, calibrate):
         step.add_argument("--table", type=Path, required=True, help="a csv file")

@@ -68,13 +68,11 @@ def calibrate(table: Path, target: Path = calibration.PATH) -> None:
     slope, intercept = platt(odds, made)
     bands = [float(value) for value in np.quantile(detail[real], np.arange(1, _BANDS) / _BANDS)]
     band = np.searchsorted(bands, detail)
-    lowest = _upper(odds[real], FALSE_ALARMS)  # a band of few photos may be lucky
+    lowest = upper(odds[real], FALSE_ALARMS)  # a band of few photos may be lucky
     fitted = Calibration(
         slope=slope,
         intercept=intercept,
-        synthetic_from=tuple(
-            max(lowest, _upper(odds[real & (band == index)], FALSE_ALARMS)) for index in range(_BANDS)
-        ),
+        synthetic_from=tuple(max(lowest, upper(odds[real & (band == index)], FALSE_ALARMS)) for index in range(_BANDS)),
         clear_to=tuple(float(np.quantile(odds[real & (band == index)], CLEAR)) for index in range(_BANDS)),
         bands=tuple(bands),
         least_detail=float(np.quantile(detail[real], _LEAST_DETAIL_SHARE)),
@@ -114,7 +112,7 @@ def platt(odds: NDArray[np.float64], made: NDArray[np.float64]) -> tuple[float, 
     return slope, intercept
 
 
-def _upper(scores: NDArray[np.float64], share: float) -> float:
+def upper(scores: NDArray[np.float64], share: float) -> float:
     """A score that at most this share exceeds, counted conformally: never below the highest but `share` (n + 1)."""
     ordered = np.sort(scores)
     above = int(share * (len(ordered) + 1))

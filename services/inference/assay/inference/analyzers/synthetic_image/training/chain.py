@@ -11,13 +11,14 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageFilter
 
-_FILTERS = (
+FILTERS = (
     Image.Resampling.BILINEAR,
     Image.Resampling.BICUBIC,
     Image.Resampling.LANCZOS,
     Image.Resampling.BOX,
     Image.Resampling.HAMMING,
 )
+"""What pictures are resized by."""
 REGION = 720
 """Longest side of what is cut from a picture before it goes through the chain."""
 
@@ -42,7 +43,7 @@ def bring_to(image: Image.Image, longest: int, rng: Generator) -> Image.Image:
         return image
     by = longest / max(image.size)
     size = (max(1, round(image.width * by)), max(1, round(image.height * by)))
-    return image.resize(size, _FILTERS[int(rng.integers(len(_FILTERS)))])
+    return image.resize(size, FILTERS[int(rng.integers(len(FILTERS)))])
 
 
 def cut(image: Image.Image, longest: int, rng: Generator) -> Image.Image:
@@ -101,7 +102,7 @@ def as_served(image: Image.Image, rng: Generator) -> Image.Image:
 
 def _scaled(image: Image.Image, scale: float, rng: Generator) -> Image.Image:
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, _FILTERS[int(rng.integers(len(_FILTERS)))])
+    return image.resize(size, FILTERS[int(rng.integers(len(FILTERS)))])
 
 
 def _noisy(image: Image.Image, noise: float, rng: Generator) -> Image.Image:

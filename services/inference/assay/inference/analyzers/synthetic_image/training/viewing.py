@@ -3,9 +3,14 @@
 Only of repositories that hold both classes alike (`Source.alike`): elsewhere size and compression would tell them.
 """
 
+import io
 import tempfile
 from itertools import groupby
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from assay.inference.analyzers.synthetic_image.looking import View, look
 from assay.inference.analyzers.synthetic_image.training import repositories
@@ -25,6 +30,12 @@ def view_of(content: bytes) -> View:
         file.write(content)
         file.flush()
         return look(Media(path=Path(file.name), media_type="image/any", size=len(content), sha256="0" * 64), 10**9)
+
+
+def decoded(content: bytes) -> NDArray[np.uint8]:
+    """Pixels (H, W, 3) of a picture that lies in memory."""
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def write_views(folder: Path) -> None:
