@@ -112,6 +112,22 @@ def test_what_is_too_smooth_is_never_accused() -> None:
     assert finding.details["raw_score"] > 0.5
 
 
+def test_what_looks_generated_only_before_compression_is_never_accused() -> None:
+    by = calibration()
+    odds = max(by.synthetic_from) + 1
+    of = (512, 512), ((0, 0),) * FEWEST, (odds,) * FEWEST, by.least_detail + 1
+    labels = [conclude(Measured(*of, period=3.0, saved=saved)).label for saved in (None, odds, 0.0)]
+    assert labels == ["synthetic", "synthetic", INCONCLUSIVE]
+
+
+def test_only_what_is_stored_without_loss_is_compressed_as_well(analyzer: SyntheticImage, prepare: Prepare) -> None:
+    views = [prepare(encoded(photo(3), "PNG")), prepare(encoded(photo(3), quality=95))]
+    assert [len(view.saved) for view in views] == [JUDGED, 0]
+    stored, compressed = (finding.details for finding in analyzer.infer(views))
+    assert compressed["saved_log_odds"] is None
+    assert stored["saved_log_odds"] == pytest.approx(compressed["log_odds"], abs=0.7)
+
+
 def test_what_has_few_squares_is_never_accused() -> None:
     by = calibration()
     odds = (max(by.synthetic_from) + 5,)
@@ -164,7 +180,9 @@ def test_settings_limit_the_size(tmp_path) -> None:  # type: ignore[no-untyped-d
 
 def _of_face(log_odds: float | None, squares: float, detail: float) -> Finding:
     portrait = Portrait(0.2 if log_odds is None else 0.9, log_odds)
-    return conclude(Measured((300, 300), ((0, 0),) * FEWEST, (squares,) * FEWEST, detail, 3.0, portrait))
+    return conclude(
+        Measured((300, 300), ((0, 0),) * FEWEST, (squares,) * FEWEST, detail, period=3.0, portrait=portrait)
+    )
 
 
 def test_a_face_accuses_and_keeps_from_clearing_but_never_clears() -> None:

@@ -65,7 +65,7 @@ class SyntheticImage(Analyzer[View]):
             ),
             Weights(
                 name=PORTRAITS,
-                sha256="280459144aa6f2b754fbb015833958db6a8fe48a092634bd7c8297426ef9e32a",
+                sha256="a290c50948d9a4c0087063ba8aeaf04b7b8f0bbbb71f0f6e8145e1bd973f8886",
                 size=1293284,
                 source="training/ in this analyzer's folder",
                 licence="Apache-2.0",

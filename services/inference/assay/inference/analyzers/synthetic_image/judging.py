@@ -33,12 +33,12 @@ class Judge:
         """One for each view: all crops of the batch go through the network together."""
         if not batch:
             return []
-        deciding = [view.crops[:JUDGED] for view in batch]
-        scores = self.log_odds(np.concatenate(deciding))
-        ends = np.cumsum([len(crops) for crops in deciding])
+        parts = [crops for view in batch for crops in (view.crops[:JUDGED], view.saved)]
+        ends = np.cumsum([len(crops) for crops in parts])
+        scores = np.split(self.log_odds(np.concatenate(parts)), ends[:-1])
         return [
-            conclude(measured(view, of_view, self.portrait(view)))
-            for view, of_view in zip(batch, np.split(scores, ends[:-1]), strict=True)
+            conclude(measured(view, as_is, saved, self.portrait(view)))
+            for view, as_is, saved in zip(batch, scores[::2], scores[1::2], strict=True)
         ]
 
     def portrait(self, view: View) -> Portrait | None:
@@ -60,14 +60,17 @@ class Judge:
         return np.concatenate(found)
 
 
-def measured(view: View, log_odds: NDArray[np.float32], portrait: Portrait | None = None) -> Measured:
-    """What the conclusion rests on."""
+def measured(
+    view: View, log_odds: NDArray[np.float32], saved: NDArray[np.float32], portrait: Portrait | None = None
+) -> Measured:
+    """What the conclusion rests on. log_odds, saved: of the deciding crops, and of the same after compression."""
     return Measured(
         size=view.size,
         places=view.places[: len(log_odds)],
         log_odds=tuple(round(float(score), 4) for score in log_odds),
         detail=detail_of(view.crops[:JUDGED]),
         period=view.period,
+        saved=round(float(saved.mean()), 4) if len(saved) else None,
         portrait=portrait,
     )
 

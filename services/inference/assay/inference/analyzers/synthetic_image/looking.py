@@ -1,10 +1,12 @@
 """From bytes to what is judged and drawn: crops at native resolution, and a small picture to draw over."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from assay.inference.analyzers.synthetic_image.crops import SIDE, choose
 from assay.inference.analyzers.synthetic_image.whole import NOTHING, whole
@@ -18,6 +20,8 @@ SHOWN = 32
 
 _WHOLE_PIXELS = 16_000_000
 _THUMBNAIL = 640
+_LOSSLESS = ("PNG", "TIFF", "BMP")
+_QUALITY = 95
 _APART = 96
 
 Pixels = NDArray[np.uint8]
@@ -39,6 +43,8 @@ class View:
     thumbnail  uint8 (h, w, 3): every so many-th pixel, to draw over
     period     see pictures.periodicity: large where the picture was enlarged
     whole      see whole.whole: the picture made small, if it may be a portrait
+    saved      uint8 (M, 128, 128, 3): of a picture that is stored without loss, the deciding crops after JPEG 95, as
+               pictures are that the network was trained on; else M is 0
     """
 
     size: tuple[int, int]
@@ -47,6 +53,7 @@ class View:
     thumbnail: Pixels
     period: float
     whole: Pixels
+    saved: Pixels
 
 
 def look(media: Media, max_pixels: int) -> View:
@@ -104,7 +111,17 @@ def _view(picture: Picture, parts: Sequence[Pixels], seen: _Seen, thumbnail: Pix
         thumbnail=np.ascontiguousarray(thumbnail),
         period=seen.period,
         whole=small,
+        saved=_saved(crops[:JUDGED] if picture.format in _LOSSLESS else crops[:0]),
     )
+
+
+def _saved(crops: Pixels) -> Pixels:
+    saved = np.empty_like(crops)
+    for number, crop in enumerate(crops):
+        buffer = io.BytesIO()
+        Image.fromarray(crop).save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
+        saved[number] = np.asarray(Image.open(buffer))
+    return saved
 
 
 def _step(picture: Picture) -> int:

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from assay.inference.analyzers.synthetic_image import calibration
 from assay.inference.analyzers.synthetic_image.calibration import Calibration
-from assay.inference.analyzers.synthetic_image.judging import Judge, detail_of
+from assay.inference.analyzers.synthetic_image.judging import Judge, measured
 from assay.inference.analyzers.synthetic_image.looking import JUDGED
 from assay.inference.analyzers.synthetic_image.training import repositories
 from assay.inference.analyzers.synthetic_image.training.listing import first_of_each, read_list
@@ -26,7 +26,7 @@ from assay.sdk import AnalyzerError
 
 FALSE_ALARMS = 0.007
 """Share of real photos of the calibration above which pictures are called synthetic: room below the 1 % promised."""
-CLEAR = 0.35
+CLEAR = 0.25
 """Share of real photos that nothing is found in."""
 _BANDS = 3
 _LEAST_DETAIL_SHARE = 0.01
@@ -40,16 +40,16 @@ def measure(weights: Path, table: Path, split: str = "calibrate") -> None:
     judge = Judge(weights, "cpu")
     with table.open("w", newline="") as stream:
         rows = csv.writer(stream)
-        rows.writerow(("source", "synthetic", "variant", "log_odds", "detail", "period"))
+        rows.writerow(("source", "synthetic", "variant", "log_odds", "detail", "period", "accusing"))
         for name, synthetic, variant, content in _contents(split):
             try:
                 view = view_of(content)
             except AnalyzerError:
                 continue
             if len(view.crops):
-                scores = judge.log_odds(view.crops[:JUDGED])
-                detail = detail_of(view.crops[:JUDGED])
-                rows.writerow((name, synthetic, variant, f"{scores.mean():.4f}", f"{detail:.3f}", f"{view.period:.2f}"))
+                found = measured(view, judge.log_odds(view.crops[:JUDGED]), judge.log_odds(view.saved))
+                numbers = (np.mean(found.log_odds), found.detail, found.period, found.accusing)
+                rows.writerow((name, synthetic, variant, *(f"{number:.4f}" for number in numbers)))
 
 
 def calibrate(table: Path, target: Path = calibration.PATH) -> None:
@@ -58,21 +58,24 @@ def calibrate(table: Path, target: Path = calibration.PATH) -> None:
     Enlarged pictures are left out: the analyzer says nothing of them.
     """
     with table.open(newline="") as stream:
-        measured = list(csv.DictReader(stream))
-    rows = [row for row in measured if float(row["period"]) < ENLARGED_FROM]
-    print(f"{len(measured) - len(rows)} of {len(measured)} rows are of enlarged pictures")
+        every = list(csv.DictReader(stream))
+    rows = [row for row in every if float(row["period"]) < ENLARGED_FROM]
+    print(f"{len(every) - len(rows)} of {len(every)} rows are of enlarged pictures")
     odds = np.array([float(row["log_odds"]) for row in rows])
+    accusing = np.array([float(row["accusing"]) for row in rows])
     made = np.array([float(row["synthetic"]) for row in rows])
     detail = np.array([float(row["detail"]) for row in rows])
     real = made < 0.5
     slope, intercept = platt(odds, made)
     bands = [float(value) for value in np.quantile(detail[real], np.arange(1, _BANDS) / _BANDS)]
     band = np.searchsorted(bands, detail)
-    lowest = upper(odds[real], FALSE_ALARMS)  # a band of few photos may be lucky
+    lowest = upper(accusing[real], FALSE_ALARMS)  # a band of few photos may be lucky
     fitted = Calibration(
         slope=slope,
         intercept=intercept,
-        synthetic_from=tuple(max(lowest, upper(odds[real & (band == index)], FALSE_ALARMS)) for index in range(_BANDS)),
+        synthetic_from=tuple(
+            max(lowest, upper(accusing[real & (band == index)], FALSE_ALARMS)) for index in range(_BANDS)
+        ),
         clear_to=tuple(float(np.quantile(odds[real & (band == index)], CLEAR)) for index in range(_BANDS)),
         bands=tuple(bands),
         least_detail=float(np.quantile(detail[real], _LEAST_DETAIL_SHARE)),
@@ -81,7 +84,7 @@ def calibrate(table: Path, target: Path = calibration.PATH) -> None:
     target.write_text(json.dumps(asdict(fitted), indent=None) + "\n", encoding="utf-8")
     print(f"{int(real.sum())} real and {int(made.sum())} made rows; slope {slope:.3f}, intercept {intercept:.3f}")
     print(f"synthetic from {fitted.synthetic_from}, clear to {fitted.clear_to}, bands {fitted.bands}")
-    called, cleared = odds >= np.array(fitted.synthetic_from)[band], odds <= np.array(fitted.clear_to)[band]
+    called, cleared = accusing >= np.array(fitted.synthetic_from)[band], odds <= np.array(fitted.clear_to)[band]
     for variant in (CLEAN, *VARIANTS):
         of_it = np.array([row["variant"] == variant for row in rows])
         found = f"AUC {auc(odds[of_it], made[of_it]):.3f}, at 1 % {recall_at(odds[of_it], made[of_it]):.3f}"
