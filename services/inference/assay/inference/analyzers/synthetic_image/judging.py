@@ -37,18 +37,25 @@ class Judge:
         ends = np.cumsum([len(crops) for crops in parts])
         scores = np.split(self.log_odds(np.concatenate(parts)), ends[:-1])
         return [
-            conclude(measured(view, as_is, saved, self.portrait(view)))
-            for view, as_is, saved in zip(batch, scores[::2], scores[1::2], strict=True)
+            conclude(measured(view, as_is, saved, portrait))
+            for view, as_is, saved, portrait in zip(
+                batch, scores[::2], scores[1::2], self.portraits(batch), strict=True
+            )
         ]
 
-    def portrait(self, view: View) -> Portrait | None:
-        """What the networks for portraits say; None where the picture is not looked at whole."""
-        if self._portraits is None or not view.whole.size:
-            return None
+    def portraits(self, batch: Sequence[View]) -> list[Portrait | None]:
+        """What the networks for portraits say of each; None where the picture is not looked at whole."""
+        looked = [number for number, view in enumerate(batch) if view.whole.size]
+        found: list[Portrait | None] = [None] * len(batch)
+        if self._portraits is None:
+            return found
         with torch.inference_mode():
-            chance = self._portraits.chance(view.whole, self._device)
-            is_one = chance >= IS_PORTRAIT
-            return Portrait(chance, self._portraits.log_odds(view.whole, self._device) if is_one else None)
+            chances = self._portraits.chances([batch[number].whole for number in looked], self._device)
+            for number, chance in zip(looked, chances, strict=True):
+                is_one = chance >= IS_PORTRAIT
+                log_odds = self._portraits.log_odds(batch[number].whole, self._device) if is_one else None
+                found[number] = Portrait(chance, log_odds)
+        return found
 
     def log_odds(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Of each crop (N, 128, 128, 3), not calibrated."""

@@ -4,6 +4,7 @@ Sources: Karras et al., "Analyzing and improving the image quality of StyleGAN",
 al., "Averaging weights leads to wider optima and better generalization", UAI 2018 (the expert's weights are averaged).
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -87,10 +88,11 @@ class Portraits(nn.Module):
         self.gate = Gate()
         self.expert = Expert().to(memory_format=torch.channels_last)
 
-    def chance(self, whole: NDArray[np.uint8], device: str = "cpu") -> float:
-        """That this is a close-up portrait, 0..1. whole: uint8 (h, w, 3)."""
-        small = nn.functional.interpolate(_batched(whole, device).float(), (_THUMBNAIL, _THUMBNAIL), mode="area")
-        return float(torch.sigmoid(self.gate(small))[0])
+    def chances(self, wholes: Sequence[NDArray[np.uint8]], device: str = "cpu") -> list[float]:
+        """That each is a close-up portrait, 0..1. wholes: uint8 (h, w, 3), of any size; they go through together."""
+        size = (_THUMBNAIL, _THUMBNAIL)
+        small = [nn.functional.interpolate(_batched(whole, device).float(), size, mode="area") for whole in wholes]
+        return torch.sigmoid(self.gate(torch.cat(small))).tolist() if small else []
 
     def log_odds(self, whole: NDArray[np.uint8], device: str = "cpu") -> float:
         """That StyleGAN2 made this portrait, not calibrated; its middle is looked at, up to 288 pixels each way."""

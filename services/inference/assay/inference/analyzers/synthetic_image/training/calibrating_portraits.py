@@ -38,7 +38,7 @@ def calibrate_portraits(weights: Path, target: Path = portrait_calibration.PATH)
         for variant, pixels in ((CLEAN, np.asarray(image)), (name, decoded(VARIANTS[name](image)))):
             seen = whole(pixels)
             with torch.inference_mode():
-                if seen.size and portraits.chance(seen) >= IS_PORTRAIT:
+                if seen.size and portraits.chances([seen])[0] >= IS_PORTRAIT:
                     rows.append((one.source, variant, one.synthetic, portraits.log_odds(seen)))
                     passed[one.source] += variant == CLEAN
     odds, made = np.array([row[3] for row in rows]), np.array([float(row[2]) for row in rows])
