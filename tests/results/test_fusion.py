@@ -174,6 +174,22 @@ def test_nothing_found_is_not_authentic() -> None:
     assert (unscored.label, unscored.claim, unscored.score) == ("no_findings", None, None)
 
 
+def test_who_looked_closer_and_cannot_tell_comes_before_nothing_declared() -> None:
+    doubt = said("synthetic-image", "inconclusive", "synthetic", None, 0.0, Evidence(text="The traces are ambiguous."))
+    nothing_edited = said("jpeg-forensics", "no_findings", "manipulated", 0.08)
+    outside = said("other", "not_applicable", "synthetic", None, 0.0)
+    report = fuse([nothing_edited, NOTHING_KNOWN, doubt, outside])
+    assert {each.claim: each.label for each in report.claims} == {
+        "manipulated": "no_findings",
+        "synthetic": "inconclusive",
+    }
+    assert report.label == "no_findings"
+    assert "synthetic-image cannot tell" in report.summary
+    alone = fuse([NOTHING_KNOWN, doubt, outside])
+    assert (alone.label, alone.score) == ("inconclusive", None)
+    assert "The traces are ambiguous" in alone.summary
+
+
 @pytest.mark.parametrize(
     ("outcomes", "summary"),
     [

@@ -19,11 +19,12 @@ Trusted, and weighted evidence points to the manifest) is not shrunk, and detect
 the score; the contradiction is said and takes a quarter of the confidence.
 
 **Label.** Each claim has a conclusion: the label of the strongest verdict on the side where the score lies, or
-`inconclusive` where the agreement is under 0.4, where a media label has a score under 0.5, and for `authentic` without
-evidence of weight 4 or more. The report takes the conclusion that matters most: a finding, before a proof of
-authenticity, before an analyzer's own label without a score of 0.5 or more (`ham`, `transcribed`), before
-`no_findings`, before `inconclusive`; of several findings the one with the highest score. All are said in the summary,
-and `claims` has the score of each: where nothing was found, one number cannot speak for several questions.
+`inconclusive` where the agreement is under 0.4, where a media label has a score under 0.5, for `authentic` without
+evidence of weight 4 or more, and where nobody gave a score and somebody cannot tell. The report takes the conclusion
+that matters most: a finding, before a proof of authenticity, before an analyzer's own label without a score of 0.5 or
+more (`ham`, `transcribed`), before `no_findings`, before `inconclusive`; of several findings the one with the highest
+score. All are said in the summary, and `claims` has the score of each: where nothing was found, one number cannot speak
+for several questions.
 
 `authentic` stands against a weak finding, which then is mentioned; against a strong one (score 0.9 and confidence 0.5,
 or more) the report is `inconclusive` and says both.

@@ -20,6 +20,9 @@ LEAST_SCORE = 1e-6
 FINDING, PROVEN, OWN_LABEL, NOTHING, UNDECIDED = range(5)
 """Ranks of conclusions: the smaller one matters more."""
 
+_SAYING_LITTLE = (INCONCLUSIVE, NO_FINDINGS, NOT_APPLICABLE)
+"""Labels without a score, in the order in which they speak for their claim."""
+
 
 @dataclass(frozen=True, slots=True)
 class Voice:
@@ -127,10 +130,16 @@ def _mean_confidence(voices: Sequence[Voice]) -> float:
 
 
 def _without_score(claim: str, voices: Sequence[Voice]) -> Conclusion:
-    """Nobody gave a score: an analyzer's own label stands for itself, before no findings, before silence."""
+    """Nobody gave a score: an analyzer's own label stands for itself, before doubt, before no findings.
+
+    Finding nothing without a score proves nothing (no declaration, no mark): who looked closer and cannot tell knows
+    more of this claim.
+    """
 
     def importance(each: Voice) -> tuple[int, float, str]:
-        return (rank(each.verdict.label, None), -each.verdict.confidence, each.analyzer)
+        label = each.verdict.label
+        order = _SAYING_LITTLE.index(label) + NOTHING if label in _SAYING_LITTLE else rank(label, None)
+        return (order, -each.verdict.confidence, each.analyzer)
 
     leading = min(voices, key=importance)
     label = leading.verdict.label

@@ -120,9 +120,12 @@ def conclude(measured: Measured, by: Calibration | None = None) -> Finding:
             "as scans, may look so.",
             details,
         )
+    also = (
+        "" if face is None else f"; by the face, {_percent(portrait_calibration().p_value(face))} of real portraits do"
+    )
     return _silent(
         f"The traces are ambiguous: {_percent(by.p_value(log_odds))} of the real photos that this was tried on look as "
-        "synthetic as this picture.",
+        f"synthetic as this picture{also}.",
         details,
     )
 
