@@ -198,6 +198,19 @@ def test_a_face_accuses_and_keeps_from_clearing_but_never_clears() -> None:
     assert (innocent.label, innocent.score) == ("synthetic", _of_face(None, made, detail).score)
 
 
+def test_the_heat_map_says_whether_a_face_decided(analyzer: SyntheticImage, prepare: Prepare) -> None:
+    by, of_faces = calibration(), portrait_calibration()
+    view, detail = prepare(encoded(photo(5))), by.least_detail + 0.8
+    made = by.synthetic_from[by.band(detail)] + 0.01
+    for finding, decided in (
+        (_of_face(of_faces.synthetic_from + 0.01, 0.0, detail), "The face as a whole decided"),
+        (_of_face(None, made, detail), "The framed parts decided"),
+    ):
+        (rendering,) = analyzer.explain(view, finding)
+        assert finding.label == "synthetic"
+        assert decided in rendering.title
+
+
 def test_a_smooth_face_is_never_accused() -> None:
     detail = calibration().least_detail - 0.1
     assert _of_face(portrait_calibration().synthetic_from + 5, 0.0, detail).label == INCONCLUSIVE

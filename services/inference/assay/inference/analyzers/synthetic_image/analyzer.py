@@ -122,6 +122,12 @@ class SyntheticImage(Analyzer[View]):
             name="heatmap.png",
             media_type="image/png",
             data=heat_map(prepared, log_odds),
-            title="The picture in gray; the brighter the colour, the more a part looks generated. The framed parts "
-            "decided.",
+            title="The picture in gray; the brighter the colour, the more a part looks generated. " + _decided(finding),
         )
+
+
+def _decided(finding: Finding) -> str:
+    """What of the heat map the label rests on: a face accuses as a whole, and its evidence names no part."""
+    if finding.label == SYNTHETIC and not any(evidence.where for evidence in finding.evidence):
+        return "The face as a whole decided; the framed parts were looked at for their noise."
+    return "The framed parts decided."
