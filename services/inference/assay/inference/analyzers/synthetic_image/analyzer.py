@@ -42,8 +42,8 @@ class SyntheticImage(Analyzer[View]):
     """Tells generated pictures from photos by the traces that generators leave in noise and neighbouring pixels.
 
     A few squares at native resolution are judged by small perceptrons on fixed statistics (`statistics.py`) and by a
-    convolutional network (`traces.py`), trained here (`training/`). Between two thresholds set on photos never trained
-    on it says `inconclusive`.
+    convolutional network (`traces.py`), close-up portraits as a whole by one of their own (`portraits.py`), all trained
+    here (`training/`). Between two thresholds set on photos never trained on it says `inconclusive`.
     """
 
     manifest: ClassVar[AnalyzerManifest] = AnalyzerManifest(

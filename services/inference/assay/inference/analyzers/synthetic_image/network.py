@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from assay.inference.analyzers.synthetic_image.statistics import Statistics
 from assay.inference.analyzers.synthetic_image.traces import Traces
+from assay.inference.analyzers.synthetic_image.weights import read_into
 
 VOTERS = 2
 HIDDEN = 256
@@ -71,12 +71,8 @@ class Network(nn.Module):
 def load_network(path: Path, device: str) -> Network:
     """The trained network. Raises OSError where the file does not hold its tensors."""
     network = Network()
-    tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise OSError(f"{path.name} does not hold this network's weights: {error}") from error
-    network.eval().traces.fuse()
+    read_into(network, path)
+    network.traces.fuse()
     if device == "cpu":
         network.traces.halve()
     return network.to(device)

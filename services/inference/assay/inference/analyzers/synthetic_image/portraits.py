@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from assay.inference.analyzers.synthetic_image.traces import Residual, differences, layer
+from assay.inference.analyzers.synthetic_image.weights import read_into
 
 IS_PORTRAIT = 0.5
 """Chance from which a picture is judged as a portrait."""
@@ -108,9 +108,5 @@ def _batched(pixels: NDArray[np.uint8], device: str) -> Tensor:
 def load_portraits(path: Path, device: str) -> Portraits:
     """The trained networks. Raises OSError where the file does not hold their tensors."""
     portraits = Portraits()
-    tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
-    try:
-        portraits.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise OSError(f"{path.name} does not hold these networks' weights: {error}") from error
-    return portraits.eval().to(device)
+    read_into(portraits, path)
+    return portraits.to(device)
